@@ -1,0 +1,95 @@
+"""Tell other services what happened, with its logs.
+
+The documented names of `e3.event` and what goes beyond them. `default_manager` is the manager behind the
+module functions of the same names.
+"""
+
+from __future__ import annotations
+
+from ._errors import DeliveryError, E3Error, EventError, RejectedError
+from ._event import Attachment, Event, Snapshot, logger, unique_id
+from ._handler import EventHandler
+from ._manager import HANDLERS_VAR, EventManager
+from ._record import Recording
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Any
+
+    from ._report import Outcome, Report
+
+__all__ = [
+    "Attachment",
+    "DeliveryError",
+    "E3Error",
+    "Event",
+    "EventError",
+    "EventHandler",
+    "EventManager",
+    "Outcome",
+    "Recording",
+    "RejectedError",
+    "Report",
+    "Snapshot",
+    "add_handler",
+    "default_manager",
+    "dispatch",
+    "handler_config_as_env",
+    "load_handlers_from_env",
+    "logger",
+    "record",
+    "send_event",
+    "send_event_from_file",
+    "unique_id",
+]
+
+#: The manager behind the functions of this module.
+default_manager = EventManager()
+
+
+def send_event(event: Event) -> bool:
+    """Send an event with the default manager; see `EventManager.send_event`."""
+    return default_manager.send_event(event)
+
+
+def dispatch(event: Event) -> Report:
+    """Send an event with the default manager and say what became of it; see `EventManager.dispatch`."""
+    return default_manager.dispatch(event)
+
+
+def send_event_from_file(filename: str | os.PathLike[str]) -> bool:
+    """Send a dumped event with the default manager; see `EventManager.send_event_from_file`."""
+    return default_manager.send_event_from_file(filename)
+
+
+def add_handler(name: str, *args: Any, **kwargs: Any) -> None:
+    """Add a handler to the default manager; see `EventManager.add_handler`."""
+    default_manager.add_handler(name, *args, **kwargs)
+
+
+def load_handlers_from_env(var_name: str = HANDLERS_VAR) -> None:
+    """Add the handlers of an environment variable to the default manager; see
+    `EventManager.load_handlers_from_env`.
+    """
+    default_manager.load_handlers_from_env(var_name)
+
+
+def handler_config_as_env(var_name: str = HANDLERS_VAR) -> None:
+    """Put the default manager's handlers into an environment variable; see
+    `EventManager.handler_config_as_env`.
+    """
+    default_manager.handler_config_as_env(var_name)
+
+
+def record(name: str, /, uid: str | None = None, **kwargs: Any) -> Recording:
+    """Make an event of a block or a function and send it with the default manager; see `Recording`."""
+    return default_manager.record(name, uid, **kwargs)
+
+
+def __getattr__(name: str) -> object:
+    if name in ("Outcome", "Report"):  # loaded when first used: they bring msgspec
+        from . import _report
+
+        return getattr(_report, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

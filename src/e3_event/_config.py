@@ -1,0 +1,37 @@
+"""Environment -> named handlers: what `record` and the command use when nobody added any."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._manager import EventManager
+
+logger = logging.getLogger("e3.event")
+
+
+def default_handlers(manager: EventManager) -> None:
+    """Give *manager* handlers if it has none: those of `E3_EVENT_HANDLERS`, else `file` in the state folder.
+
+    A variable that can't be read is logged, and the state folder is used, so that the event is not lost.
+    """
+    from ._errors import EventError
+    from ._manager import HANDLERS_VAR
+
+    if manager.handlers:
+        return
+    try:
+        manager.load_handlers_from_env(HANDLERS_VAR)
+    except EventError as error:
+        logger.error("%s; events go to %s", error, state_folder())
+    if not manager.handlers:
+        manager.add_handler("file", state_folder())
+
+
+def state_folder() -> str:
+    """The folder of the `file` handler that is used when none is configured (the user's own)."""
+    from platformdirs import user_state_path
+
+    return os.fspath(user_state_path("e3-event") / "events")

@@ -1,0 +1,445 @@
+"""An event, its attachments, and the snapshot of it that handlers are given."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from ._errors import EventError
+from ._files import open_regular, safe_name, sha1_of, write_atomic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import BufferedReader
+    from types import TracebackType
+    from typing import Any, NoReturn, Self
+
+    #: What tells that a file is untouched: device, inode, size in bytes, mtime in ns.
+    Stamp = tuple[int, int, int, int]
+
+logger = logging.getLogger("e3.event")
+
+#: Data keys that have a fixed meaning. Programs may set them; other keys are theirs alone.
+RESERVED_KEYS = (
+    *("uid", "name", "begin_time", "end_time", "status", "parent_uid", "duration", "exit_code", "signal"),
+    *("error", "traceback", "command", "host", "user", "cwd", "attempt"),
+)
+#: Values of the data key `status`.
+STATUSES = ("ok", "failed", "timeout", "aborted", "cancelled", "skipped", "running")
+_TIMES = ("begin_time", "end_time")
+#: A file changed less than this (in ns) before it was hashed may change again without a new mtime.
+_MTIME_GRAIN = 50_000_000
+
+
+def unique_id() -> str:
+    """Return a new globally unique id: a UUIDv7 as text, so that ids sort by the time of their making.
+
+    No two ids are equal across threads, processes (forked ones included) and machines.
+    Source: RFC 9562, section 5.7.
+    """
+    return str(_uuid7())
+
+
+def _uuid7() -> object:
+    """Load the generator at the first call (as costly as the rest of the package) and take its place."""
+    global _uuid7
+    try:
+        from uuid import uuid7  # type: ignore[attr-defined,unused-ignore]  # Python 3.14
+    except ImportError:
+        from uuid_utils import uuid7
+    _uuid7 = uuid7
+    return uuid7()
+
+
+class Attachment:
+    """A named file that belongs to an event. Immutable.
+
+    :ivar name: name of the attachment
+    :ivar path: absolute path of the file
+    :ivar given: the path as it was given
+    :ivar sha1: SHA-1 (hex) of the bytes when they were last looked at
+    :ivar trusted: whether this process attached the file itself. One from a dump is only ever opened if its
+        bytes have the SHA-1 that the dump says.
+    """
+
+    __slots__ = ("_stamp", "given", "name", "path", "sha1", "trusted")
+
+    def __init__(
+        self, name: str, given: str, sha1: str, *, stamp: Stamp | None, trusted: bool, path: str = ""
+    ) -> None:
+        self.name = name
+        self.given = given
+        self.path = path or os.path.abspath(given)
+        self.sha1 = sha1
+        self.trusted = trusted
+        self._stamp = stamp
+
+    @classmethod
+    def of_file(cls, path: str, name: str, given: str = "") -> Attachment:
+        """Look at a file and hash it.
+
+        :raises OSError: it is no regular file or can't be read
+        """
+        path = os.path.abspath(path)
+        with open_regular(path) as file:
+            started = time.time_ns()
+            status = os.fstat(file.fileno())
+            settled = started - status.st_mtime_ns > _MTIME_GRAIN
+            sha1 = sha1_of(file)
+        stamp = _stamp(status) if settled else None
+        return cls(name, given or path, sha1, stamp=stamp, trusted=True, path=path)
+
+    def open(self) -> BufferedReader:
+        """Open the file for reading, at its start.
+
+        :raises OSError: it is gone, no regular file, or (from a dump) its bytes are not those dumped
+        """
+        file = open_regular(self.path)
+        if not self.trusted:
+            try:
+                if sha1_of(file) != self.sha1:
+                    raise OSError(f"not what was dumped (its SHA-1 differs): {self.path}")
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
+        return file
+
+    def current(self) -> Attachment:
+        """This attachment as its file is now: itself if nothing changed.
+
+        :raises OSError: as `open`
+        """
+        if self.trusted:
+            if _stamp(os.stat(self.path)) == self._stamp:
+                return self
+            return Attachment.of_file(self.path, self.name, self.given)
+        self.open().close()
+        return self
+
+    def __repr__(self) -> str:
+        return f"Attachment({self.name!r}, {self.given!r})"
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+class Event:
+    """Something that happened and that other services shall hear of.
+
+    An event has data, a dictionary, and attachments, named files. Attributes are data:
+    `event.branch = "main"` stores a key and `event.branch` reads it. `event["branch"]` reads any key, also
+    one that the name of a method hides. Data that JSON can't hold is sent as its text and named in the key `sent_as_text`.
+
+    Usable as a context manager, which closes the event (see `record` for one that also sends it).
+
+    :param name: name of the event
+    :param uid: its unique id; by default a new `unique_id()`
+    :param kwargs: further data; `begin_time` and `end_time` (seconds since the epoch) may be given as well
+    """
+
+    if TYPE_CHECKING:
+        uid: str
+        name: str
+        begin_time: float
+        end_time: float | None
+        _data: dict[str, Any]
+        _attachments: dict[str, Attachment]
+        _formatters: dict[str, Callable[[str, Any], dict[str, Any]]]
+        _closed: bool
+
+    def __init__(self, name: str, uid: str | None = None, **kwargs: Any) -> None:
+        state = self.__dict__
+        state["_data"] = {
+            "uid": unique_id() if uid is None else uid,
+            "name": name,
+            "begin_time": time.time(),
+            "end_time": None,
+            **kwargs,
+        }
+        state["_attachments"] = {}
+        state["_formatters"] = {}
+        state["_closed"] = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _val: BaseException | None,
+        _tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Store an attribute as data.
+
+        :raises EventError: the event is closed
+        """
+        if self._closed:
+            self._refuse()
+        self._data[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        """Read an attribute from the data."""
+        data = self.__dict__.get("_data", ())  # not there yet while a copy is being made
+        if name in data and not name.startswith("__"):
+            return data[name]
+        raise AttributeError(f"{type(self).__name__} has no data key {name!r}", name=name, obj=self)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    __iter__ = None  # a data key is no index: no iteration by numbers
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` take: dictionaries of its own, so that a copy does not share its data."""
+        return {k: dict(v) if type(v) is dict else v for k, v in self.__dict__.items()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self._data.get('name')!r}, uid={self._data.get('uid')!r})"
+
+    def _refuse(self) -> NoReturn:
+        raise EventError(f"event {self._data['name']} ({self._data['uid']}) closed")
+
+    def set_formatter(self, key: str, fun: Callable[[str, Any], dict[str, Any]]) -> None:
+        """Set how `as_dict` shows one data key.
+
+        :param key: the data key
+        :param fun: called with the key and its value; the dictionary that it returns stands in `as_dict()`
+            in place of the key
+        """
+        self._formatters[key] = fun
+
+    def get_attachments(self) -> dict[str, tuple[str, str]]:
+        """Return the attachments.
+
+        :return: `{name: (path as it was given, SHA-1 in hex)}`
+        """
+        return {name: (a.given, a.sha1) for name, a in self._attachments.items()}
+
+    def attach_file(self, path: str | os.PathLike[str], name: str = "log") -> None:
+        """Attach a file. What it holds *when the event is sent* is what goes out.
+
+        A file that has changed by then is sent as it is and named in the data key `attachments_changed`; one
+        that is gone is named in `attachments_left_out`, and the event goes out without it.
+
+        :param path: path of the file, relative to the folder that is current now
+        :param name: name of the attachment; a second one of the same name replaces the first, with a warning
+        :raises EventError: the event is closed, or *path* is no file
+        """
+        if self._closed:
+            self._refuse()
+        given = os.fspath(path)
+        try:
+            attachment = Attachment.of_file(given, name, given)
+        except OSError as error:
+            raise EventError("sha1", f"cannot find {given}") from error
+        if name in self._attachments:
+            logger.warning("%r: attachment %r is replaced", self, name)
+        self._attachments[name] = attachment
+
+    def close(self) -> None:
+        """Set `end_time` and refuse changes from now on. Closing twice changes nothing."""
+        if not self._closed:
+            self._data["end_time"] = time.time()
+            self.__dict__["_closed"] = True
+
+    def format_date(self, key: str, value: float | str | None) -> dict[str, Any]:
+        """Format a time, the formatter of `begin_time` and `end_time`.
+
+        :param key: the data key
+        :param value: seconds since the epoch; what is no float stays as it is
+        :return: `{key: "2026-11-22T21:57:54"}`, in UTC
+        """
+        if isinstance(value, float):
+            try:
+                return {key: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(value))}
+            except (OverflowError, ValueError, OSError):  # beyond the calendar, or no number
+                pass
+        return {key: value}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the data as a dictionary for JSON, each key shown by its formatter if it has one."""
+        formatters = self._formatters
+        shown: dict[str, Any] = {}
+        for key, value in self._data.items():
+            if key in formatters:
+                shown.update(formatters[key](key, value))
+            elif key in _TIMES:
+                shown.update(self.format_date(key, value))
+            else:
+                shown[key] = value
+        return shown
+
+    def snapshot(self) -> Snapshot:
+        """Return this event as it stands now, ready to be sent, with a new `snapshot_id`.
+
+        Each handler gets such a snapshot. To send the very same one again (to a spool whose answer was lost,
+        for example) keep it: its id is what tells a repetition from a new event.
+        """
+        return Snapshot(self)
+
+    def dump(self, event_dir: str | os.PathLike[str]) -> str:
+        """Write the event into a JSON file, which appears complete or not at all.
+
+        Times are kept exactly; e3-core reads it too.
+
+        :param event_dir: folder for the file; created if it is not there
+        :return: the path of the file, `{event_dir}/{uid}-{unique id}.json`
+        :raises EventError: JSON can't hold a value (says which key)
+        :raises OSError: the file can't be written
+        """
+        from ._codec import VERSION, Dump, encode, jsonable
+
+        data, marked = jsonable(self.as_dict())
+        if marked:
+            raise EventError(
+                f"{self!r} can't be dumped: JSON can't hold the value of `{marked[0]}`; give it as text or"
+                " as a finite number of 64 bits, or set a formatter for it"
+            )
+        times = {key: self._data[key] for key in _TIMES if isinstance(self._data.get(key), float)}
+        dump = Dump(data, self.get_attachments(), self._closed, times=times, version=VERSION)
+        path = os.path.join(event_dir, f"{safe_name(str(self._data['uid']))}-{unique_id()}.json")
+        content = encode(dump)
+        try:
+            write_atomic(path, content)
+        except FileNotFoundError:
+            os.makedirs(event_dir, exist_ok=True)
+            write_atomic(path, content)
+        return path
+
+    @classmethod
+    def load(cls, json_filename: str | os.PathLike[str]) -> Self:
+        """Read an event from a file that `dump` (ours or e3-core's) has written.
+
+        Its attachments are sent only if they are regular files that hold what they held when it was dumped.
+
+        :raises EventError: there is no such file, or it is no dump; says where and what
+        """
+        from ._codec import decode_dump
+
+        filename = os.fspath(json_filename)
+        try:
+            with open(filename, "rb", buffering=0) as file:
+                raw = file.readall()
+        except OSError as error:
+            raise EventError(f"can't be read: {error.strerror}", filename) from error
+        dump = decode_dump(raw, filename)
+        event = cls.__new__(cls)
+        state = event.__dict__
+        state["_data"] = data = dump.data
+        state["_formatters"] = {}
+        state["_closed"] = dump.closed
+        state["_attachments"] = {
+            name: Attachment(name, path, sha1, stamp=None, trusted=False)
+            for name, (path, sha1) in dump.attachments.items()
+        }
+        for key, value in dump.times.items():
+            if key in _TIMES and event.format_date(key, value) == {key: data.get(key)}:
+                data[key] = value
+        return event
+
+
+class Snapshot(Event):
+    """An event as it stood at one `send_event` call. Read-only; made by `Event.snapshot`.
+
+    Data is copied, and is what JSON can hold. To the attributes of an event it adds `snapshot_id` and
+    `attachments` (a tuple of `Attachment`, each with `open()`); a data key of the same name goes before them,
+    and `handler_tools` has functions that give them in any case.
+
+    :param event: what to take; its attachments are looked at now
+    """
+
+    if TYPE_CHECKING:
+        snapshot_id: str
+        attachments: tuple[Attachment, ...]
+        _shown: dict[str, Any]
+        _snapshot_id: str
+
+    def __init__(self, event: Event) -> None:
+        from ._codec import jsonable
+
+        present, changed, left_out = _look_at(event._attachments)
+        shown, as_text = jsonable(event.as_dict())
+        for key, value in (
+            ("sent_as_text", as_text),
+            ("attachments_changed", changed),
+            ("attachments_left_out", left_out),
+        ):
+            if value:
+                shown.setdefault(key, value)
+        state = self.__dict__
+        state["_data"] = jsonable(event._data)[0]
+        state["_shown"] = shown
+        state["_attachments"] = present
+        state["_formatters"] = {}
+        state["_closed"] = event._closed
+        state["_snapshot_id"] = unique_id()
+
+    def __getattr__(self, name: str) -> Any:
+        state = self.__dict__
+        if name not in state.get("_data", ()):
+            if name == "snapshot_id" and "_snapshot_id" in state:
+                return state["_snapshot_id"]
+            if name == "attachments" and "_attachments" in state:
+                return tuple(state["_attachments"].values())
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise EventError(f"a snapshot of event {self._data['name']} ({self._data['uid']}) is read-only")
+
+    def set_formatter(self, key: str, fun: Callable[[str, Any], dict[str, Any]]) -> NoReturn:
+        self._refuse()
+
+    def attach_file(self, path: str | os.PathLike[str], name: str = "log") -> NoReturn:
+        self._refuse()
+
+    def close(self) -> None:
+        """Do nothing: a snapshot never changes."""
+
+    def get_attachments(self) -> dict[str, tuple[str, str]]:
+        """Return the attachments that are there.
+
+        :return: `{name: (absolute path, SHA-1 in hex of what it held when the snapshot was made)}`
+        """
+        return {name: (a.path, a.sha1) for name, a in self._attachments.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `as_dict` of the event gave when the snapshot was made."""
+        from ._codec import jsonable
+
+        return jsonable(self._shown)[0]
+
+    def snapshot(self) -> Snapshot:
+        """Return itself."""
+        return self
+
+
+def _look_at(
+    attachments: dict[str, Attachment],
+) -> tuple[dict[str, Attachment], list[str], dict[str, str]]:
+    """Sort by what became of the files: attachments there, names of changed ones, reasons of those left out."""
+    present: dict[str, Attachment] = {}
+    changed: list[str] = []
+    left_out: dict[str, str] = {}
+    for name, attachment in attachments.items():
+        try:
+            present[name] = now = attachment.current()
+        except OSError as error:
+            left_out[name] = f"{error.strerror or error}"
+            logger.warning("attachment %r (%r) is left out: %s", name, attachment.given, left_out[name])
+            continue
+        if now.sha1 != attachment.sha1:
+            changed.append(name)
+    return present, changed, left_out

@@ -1,0 +1,105 @@
+"""Files: safe names, atomic writes, regular files opened without blocking."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+#: The longest name in bytes that `safe_name` gives: with a uid and an extension it stays below the
+#: 255 bytes that file systems allow.
+MAX_NAME = 90
+_BAD = frozenset('/\\:*?"<>|%~\x7f') | {chr(code) for code in range(32)}
+_DEVICES = frozenset(
+    ["CON", "PRN", "AUX", "NUL"] + [f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10)]
+)
+_HARMLESS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*").fullmatch
+_DIGEST = 32  # hex digits of SHA-256 that stand for the tail of a long name
+
+
+def safe_name(name: str, limit: int = MAX_NAME) -> str:
+    """Turn *name* into one path component that is harmless everywhere.
+
+    A harmless name stays as it is. In others the offending characters are percent-encoded (`/` becomes
+    `%2F`, a leading `.` becomes `%2E`), and what is longer than *limit* bytes ends in `~` and a hash.
+    Two different names never become one (names on a case-insensitive file system aside).
+    """
+    encoded = name
+    if not _HARMLESS(name):
+        encoded = "".join(_percent(c) if c in _BAD or _invisible(c) else c for c in name)
+        if encoded[:1] == ".":
+            encoded = "%2E" + encoded[1:]
+        if encoded[-1:] in (".", " "):
+            encoded = encoded[:-1] + _percent(encoded[-1])
+    if encoded.split(".")[0].rstrip().upper() in _DEVICES:
+        encoded = _percent(encoded[0]) + encoded[1:]
+    raw = encoded.encode()
+    if not raw:
+        return "%"  # no other name has a bare percent sign
+    if len(raw) <= limit:
+        return encoded
+    import hashlib
+
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return raw[: limit - _DIGEST - 1].decode(errors="ignore") + "~" + digest
+
+
+def _percent(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _invisible(char: str) -> bool:
+    """Is this a control, format (bidi), line separator or surrogate character?"""
+    return not char.isascii() and not char.isprintable()
+
+
+def write_atomic(path: str, content: bytes) -> None:
+    """Write *content* so that *path* appears complete or not at all; it is replaced if it is there.
+
+    Not synced: it survives a crash of the process, not of the machine.
+
+    :raises OSError: nothing is left behind
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    fd = os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def open_regular(path: str) -> BufferedReader:
+    """Open *path* for reading if it is a regular file (or a link to one); never blocks on anything else.
+
+    :raises OSError: it is missing, unreadable, or a folder, FIFO, device or socket
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"not a regular file: {path}")
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = open(  # noqa: SIM115  the caller closes it
+        os.open(path, flags | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)), "rb"
+    )
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # replaced in between
+        file.close()
+        raise OSError(f"not a regular file: {path}")
+    return file
+
+
+def sha1_of(file: BufferedReader) -> str:
+    """Return the SHA-1 (hex) of what is left to read of *file*."""
+    import hashlib
+
+    return hashlib.file_digest(file, "sha1").hexdigest()

@@ -1,0 +1,97 @@
+"""A block of code or a function as an event."""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any, Literal, TypeVar
+
+    from ._event import Event
+    from ._manager import EventManager
+    from ._report import Report
+
+    _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Recording:
+    """Makes an event of what runs inside, closes it and sends it.
+
+    As a context manager it gives the event; as a decorator (of a function or a coroutine function) it makes
+    one event a call. The event gets `status` (`ok`; `failed` on an exception; `cancelled` on
+    KeyboardInterrupt), unless the block has set one and ended well, `duration` in seconds, and on an
+    exception `error` and `traceback` (secrets in them are masked).
+
+    An exception of the block goes on its way. Sending never raises: what failed is logged and in `report`.
+    If the manager has no handlers, those of `E3_EVENT_HANDLERS` are loaded first (see `default_handlers`).
+
+    :ivar report: what became of the event, once it was sent
+    """
+
+    def __init__(self, manager: EventManager, name: str, uid: str | None, data: dict[str, Any]) -> None:
+        self.report: Report | None = None
+        self._manager = manager
+        self._arguments = (name, uid, data)
+
+    def __enter__(self) -> Event:
+        from ._event import Event
+
+        name, uid, data = self._arguments
+        self._event = Event(name, uid, **data)
+        self._started = time.monotonic()
+        return self._event
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
+    ) -> Literal[False]:
+        from ._config import default_handlers
+
+        event = self._event
+        if not event._closed:
+            event.duration = time.monotonic() - self._started
+            _judge(event, error)
+            event.close()
+        default_handlers(self._manager)
+        self.report = self._manager.dispatch(event)
+        return False
+
+    def __call__(self, function: _F) -> _F:
+        import functools
+        import inspect
+
+        def again() -> Recording:
+            return Recording(self._manager, *self._arguments)
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+
+def _judge(event: Event, error: BaseException | None) -> None:
+    """Write into *event* how its block ended."""
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        if "status" not in event:
+            event.status = "ok"
+        return
+    import traceback
+
+    from ._redact import describe, redact
+
+    event.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+    event.error = describe(error)
+    event.traceback = redact("".join(traceback.format_exception(error)))

@@ -1,0 +1,78 @@
+"""What people read of an event."""
+
+from __future__ import annotations
+
+from ._codec import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._event import Event
+
+#: Keys that the first lines show, or that are shown last.
+_HEAD = (
+    "name",
+    "status",
+    "begin_time",
+    "end_time",
+    "duration",
+    "host",
+    "user",
+    "cwd",
+    "command",
+    "exit_code",
+    "signal",
+)
+_TAIL = ("error", "traceback")
+
+
+def message_text(event: Event) -> str:
+    """Return an event as text that a person can read: what happened, the data, the attachments.
+
+    Control characters and those that change the direction of writing are shown by their code, so that the
+    content can't play tricks on a terminal or a mail reader.
+    """
+    snapshot = event.snapshot()
+    shown = dict(snapshot._shown)
+    uid = shown.pop("uid", None)
+    status = shown.get("status")
+    title = f"{shown.pop('name', '')}" + (f": {status}" if status is not None else "")
+    lines = [_plain(title), ""]
+    shown.pop("status", None)
+    tail = {key: shown.pop(key) for key in _TAIL if key in shown}
+    ordered = {key: shown.pop(key) for key in _HEAD if key in shown} | shown
+    width = max((len(_plain(key)) for key in ordered), default=0)
+    for key, value in ordered.items():
+        if value is not None:
+            lines.append(f"{_plain(key):<{width}}  {_plain(_value(key, value))}")
+    for key, value in tail.items():
+        lines += ["", f"{key}:"] + ["  " + _plain(line) for line in str(value).splitlines()]
+    if snapshot._attachments:
+        lines += ["", "Attachments: " + ", ".join(_plain(name) for name in snapshot._attachments)]
+    lines += ["", f"uid {_plain(str(uid))}", f"snapshot {snapshot._snapshot_id}"]
+    return "\n".join(lines) + "\n"
+
+
+def _value(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return f"{value} UTC" if key in ("begin_time", "end_time") and value else value
+    if isinstance(value, float) and key == "duration":
+        return _duration(value)
+    if key == "command" and isinstance(value, list):
+        import shlex
+
+        return shlex.join(str(argument) for argument in value)
+    return encode(value).decode()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
