@@ -118,7 +118,7 @@ def encode(data: Any, *, indent: int = 0, sort_keys: bool = False) -> bytes:
     if not raw.isascii():
         import json
 
-        text = json.dumps(data, sort_keys=sort_keys, separators=(",", ":"))
+        text = json.dumps(msgspec.to_builtins(data), sort_keys=sort_keys, separators=(",", ":"))
         raw = text.encode()
     return msgspec.json.format(raw, indent=indent) if indent else raw
 

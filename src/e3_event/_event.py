@@ -132,7 +132,8 @@ class Event:
 
     An event has data, a dictionary, and attachments, named files. Attributes are data:
     `event.branch = "main"` stores a key and `event.branch` reads it. `event["branch"]` reads any key, also
-    one that the name of a method hides. Data that JSON can't hold is sent as its text and named in the key `sent_as_text`.
+    one that the name of a method hides. Data that JSON can't hold is sent as its text, and its key is named
+    in `sent_as_text`.
 
     Usable as a context manager, which closes the event (see `record` for one that also sends it).
 
@@ -429,7 +430,7 @@ class Snapshot(Event):
 def _look_at(
     attachments: dict[str, Attachment],
 ) -> tuple[dict[str, Attachment], list[str], dict[str, str]]:
-    """Sort by what became of the files: attachments there, names of changed ones, reasons of those left out."""
+    """Return the attachments that are there, the names of changed ones, and why others are left out."""
     present: dict[str, Attachment] = {}
     changed: list[str] = []
     left_out: dict[str, str] = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._codec import encode
 from ._errors import EventError

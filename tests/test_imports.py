@@ -1,0 +1,92 @@
+"""Imports go one way, and importing the package stays cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import e3_event
+
+PACKAGE = Path(e3_event.__file__).parent
+#: Part -> the parts that it may import. A part is a module or folder of the package without its underscore.
+ALLOWED = {
+    "errors": set[str](),
+    "files": set(),
+    "interface": {"errors"},
+    "handler": {"public", "handler_tools"},
+    "codec": {"errors"},
+    "redact": {"errors", "codec"},
+    "event": {"errors", "files", "codec"},
+    "render": {"codec", "event"},
+    "report": set(),
+    "plugins": {"errors", "handler"},
+    "manager": {"errors", "event", "plugins", "record", "redact", "report"},
+    "record": {"config", "event", "redact"},
+    "config": {"errors", "manager"},
+    "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
+    "public": {"interface", "errors", "event", "manager", "record", "report"},
+    "compat": {"public", "errors"},
+    "testing": {"public", "plugins"},
+    "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},
+    "cli": {"public", "config", "redact", "errors", "event", "manager", "report",
+            "plugins", "job", "handler_tools"},
+}  # fmt: skip
+
+
+def part_of(module: str) -> str:
+    """`e3_event._event` -> `event`; the handler interface `_handler` is not the folder `handler`."""
+    first = module.removeprefix("e3_event").lstrip(".").split(".")[0]
+    if first in ("", "__init__"):
+        return "public"
+    return "interface" if first == "_handler" else first.lstrip("_")
+
+
+def imports_of(file: Path) -> set[str]:
+    """The parts that a file imports when it runs (imports for type checkers do not count)."""
+    here = ".".join(["e3_event", *file.relative_to(PACKAGE).with_suffix("").parts])
+    found = set()
+    for node in running(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = here.rsplit(".", node.level)[0] + "." if node.level else ""
+            module = f"{base}{node.module or ''}".rstrip(".")
+            names = {f"{module}.{alias.name}" for alias in node.names}
+            modules = {
+                name
+                for name in names
+                if (PACKAGE.parent / name.replace(".", "/")).with_suffix(".py").exists()
+            }
+            found |= modules or {module}
+    return {part_of(name) for name in found if name.split(".")[0] == "e3_event"} - {part_of(here)}
+
+
+def running(node: ast.AST) -> list[ast.AST]:
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return []
+    return [node] + [below for child in ast.iter_child_nodes(node) for below in running(child)]
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
+def test_imports_go_one_way(file: Path) -> None:
+    part = part_of("e3_event." + ".".join(file.relative_to(PACKAGE).with_suffix("").parts))
+    assert imports_of(file) <= ALLOWED.get(part, set()), part
+
+
+def test_the_rule_catches_an_import_the_other_way() -> None:
+    assert "manager" in imports_of(PACKAGE / "_config.py")
+    assert "manager" not in ALLOWED["event"]
+
+
+@pytest.mark.parametrize(
+    "heavy", ["msgspec", "json", "uuid", "typing", "dataclasses", "subprocess", "email", "ssl", "boto3"]
+)
+def test_importing_the_package_does_not_load(heavy: str) -> None:
+    code = f"import sys, e3_event; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

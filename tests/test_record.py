@@ -1,0 +1,162 @@
+"""`record`: a block or a function as an event."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from e3_event import Event, EventManager
+from e3_event.testing import Recorder
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def manager(recorder: Recorder) -> EventManager:
+    manager = EventManager()
+    manager.handlers["it"] = recorder
+    return manager
+
+
+def test_a_block_becomes_an_event(manager: EventManager, recorder: Recorder) -> None:
+    with manager.record("nightly", branch="main") as event:
+        event.tests = 12
+    (sent,) = recorder.events
+    assert (sent.name, sent.status, sent.branch, sent.tests) == ("nightly", "ok", "main", 12)
+    assert sent.duration >= 0
+    assert (sent.end_time or 0) >= sent.begin_time
+    assert "error" not in sent
+
+
+def test_a_failed_block_tells_why_and_its_exception_goes_on(
+    manager: EventManager, recorder: Recorder
+) -> None:
+    text = "no such table\npassword=hunter2"
+
+    @manager.record("nightly", status="ok")
+    def nightly() -> None:
+        raise ValueError(text)
+
+    with pytest.raises(ValueError, match="no such table"):
+        nightly()
+    (sent,) = recorder.events
+    assert sent.status == "failed"
+    assert sent.error == "ValueError: no such table password=[redacted]"
+    assert sent.traceback.startswith("Traceback")
+    assert "in nightly" in sent.traceback
+    assert "hunter2" not in json.dumps(sent.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyboardInterrupt(), "cancelled"),
+        (SystemExit(3), "failed"),
+        (SystemExit(0), "ok"),
+        (SystemExit(), "ok"),
+    ],
+)
+def test_the_way_it_ends_is_the_status(
+    error: BaseException, status: str, manager: EventManager, recorder: Recorder
+) -> None:
+    with pytest.raises(type(error)), manager.record("x"):
+        raise error
+    assert recorder.events[0].status == status
+
+
+def test_a_status_that_the_block_sets_stays(manager: EventManager, recorder: Recorder) -> None:
+    with manager.record("x") as event:
+        event.status = "skipped"
+    assert recorder.events[0].status == "skipped"
+
+
+def test_an_event_that_the_block_closed_is_sent_as_it_is(manager: EventManager, recorder: Recorder) -> None:
+    with manager.record("x", uid="mine") as event:
+        event.close()
+    assert recorder.events[0].uid == "mine"
+    assert "status" not in recorder.events[0]
+
+
+def test_a_function_makes_an_event_a_call(manager: EventManager, recorder: Recorder) -> None:
+    @manager.record("add", kind="sum")
+    def add(a: int, b: int = 1) -> int:
+        """Adds."""
+        return a + b
+
+    assert add(1) == 2
+    assert add(1, b=3) == 4
+    assert add.__doc__ == "Adds."
+    assert [event.kind for event in recorder.events] == ["sum", "sum"]
+    assert recorder.events[0].uid != recorder.events[1].uid
+
+
+def test_a_recursive_function_makes_an_event_a_call(manager: EventManager, recorder: Recorder) -> None:
+    @manager.record("down")
+    def down(n: int) -> int:
+        return n and down(n - 1)
+
+    down(3)
+    assert len(recorder.events) == 4
+
+
+def test_a_coroutine_function_is_recorded_while_it_runs(manager: EventManager, recorder: Recorder) -> None:
+    @manager.record("wait")
+    async def wait() -> str:
+        await asyncio.sleep(0.02)
+        return "done"
+
+    assert asyncio.run(wait()) == "done"
+    assert recorder.events[0].duration >= 0.02
+
+
+def test_a_delivery_that_fails_never_raises_and_is_in_the_report(
+    manager: EventManager, recorder: Recorder
+) -> None:
+    recorder.failures = [OSError("no route")]
+    recording = manager.record("x")
+    with recording:
+        pass
+    assert recording.report is not None
+    assert recording.report.failed[0].reason == "OSError: no route"
+
+
+def test_the_handlers_of_the_environment_are_loaded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
+    manager = EventManager()
+    with manager.record("one"):
+        pass
+    loaded = manager.handlers["file"]
+    with manager.record("two"):
+        pass
+    assert manager.handlers == {"file": loaded}
+    assert len(list(tmp_path.glob("*.json"))) == 2
+
+
+def test_without_any_handler_events_go_to_the_state_folder(private_environment: Path) -> None:
+    with EventManager().record("kept"):
+        pass
+    (file,) = (private_environment / ".local/state/e3-event/events").glob("*.json")
+    assert json.loads(file.read_text())["name"] == "kept"
+
+
+def test_a_broken_variable_is_logged_and_events_go_to_the_state_folder(
+    private_environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("E3_EVENT_HANDLERS", "nonsense=1")
+    with EventManager().record("kept"):
+        pass
+    assert list((private_environment / ".local/state/e3-event/events").glob("kept-*.json"))
+    assert "E3_EVENT_HANDLERS, entry 1 (nonsense)" in caplog.text
+
+
+def test_it_gives_an_ordinary_event(manager: EventManager) -> None:
+    with manager.record("x") as event:
+        assert type(event) is Event
