@@ -1,8 +1,13 @@
-"""What never leaves the process: the shapes of secrets, masked."""
+"""What never leaves the process: the shapes of secrets, masked.
+
+What may repeat in a pattern is bounded or can't start anew inside its own match, so that the time grows with
+the length of the text and no faster, whatever the text is. What is masked stays as it is when it comes again.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,58 +15,129 @@ if TYPE_CHECKING:
 
 MASK = "[redacted]"
 
-_WORDS = "password|passwd|passphrase|secret|token|credential|(?:api|access|private)[_-]?key"
-_NAMED = rf"[\w.-]*(?:{_WORDS})[\w.-]*"
-_SHAPES = [
-    # a private key in PEM, up to its end or the end of the text
-    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MASK),
-    # user and password in a URL
-    (r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s/:@?#\"']*:)[^\s/@\"']+(?=@)", rf"\g<keep>{MASK}"),
-    # HTTP authentication
-    (
-        r"(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|token|digest)\s+)?)[^\s\"',;]+",
-        rf"\g<keep>{MASK}",
-    ),
-    (r"(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9+/._~-]{16,}=*", rf"\g<keep>{MASK}"),
-    # name=value, name: value, "name": "value", --name value
-    (
-        rf"(?P<keep>(?:\b|--?){_NAMED}[\"']?\s*[=:]\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"',;&|)}}\]]+)",
-        rf"\g<keep>{MASK}",
-    ),
-    (rf"(?P<keep>--{_NAMED}\s+)(?!-)[^\s]+", rf"\g<keep>{MASK}"),
-    # tokens with a telling form
-    (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", MASK),  # AWS
-    (r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})", MASK),  # GitHub
-    (r"\bglpat-[\w-]{16,}", MASK),  # GitLab
-    (r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}", MASK),  # Slack
-    (r"\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}", MASK),  # Stripe
-    (r"\bAIza[\w-]{35}", MASK),  # Google
-    (r"\bnpm_[A-Za-z0-9]{30,}", MASK),
-    (r"\bpypi-[\w-]{40,}", MASK),
-    (r"\bSG\.[\w-]{16,}\.[\w-]{16,}", MASK),  # SendGrid
-    (r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*", MASK),  # JSON web token
-]
-_PATTERNS = [(re.compile(shape, re.IGNORECASE | re.DOTALL), mask) for shape, mask in _SHAPES]
-#: Options whose next argument is a secret although their name does not say so: `curl -u user:password`.
-_OPTIONS = re.compile(rf"--?{_NAMED}|-u|--user|--proxy-user", re.IGNORECASE)
+# The end of a name whose value is a secret: `DB_PASSWORD`, `authToken`, `aws_secret_access_key`, but not
+# `max_tokens`, `PASSWORD_FILE`, `secretary`.
+_PHRASE = r"(?:pass(?:word|wd|phrase))"
+_SECRET = (
+    rf"(?:{_PHRASE}|_pass|[_;]pwd|:_auth|secret|token|credentials?|secret_key_base"
+    r"|(?:api|access|account|auth|encryption|private|secret|shared|signing)[_-]?key)(?:_?\d{1,3})?"
+)
+_NAME = rf"(?i:{_SECRET})(?![\w.-])\\?[\"']?[ \t]*"
+_NOTHING = r"(?i:(?:true|false|none|null|yes|no|on|off)\b|\[redacted|\$\{\{)"
+_QUOTED = r"(?:(?<=\\\")[^\"\\\n]+|(?<=[^\\]\")(?:[^\"\\\n]|\\.)+|(?<=')[^'\n]+)"
+_BARE = r"[^\s\"'\\,;&|)}\]]+"
+_RANDOM = r"(?=[^\s\d]{0,40}\d)[^\s\"'\\,;&|)}\]]{8,}"
+# In prose an option is followed by words: "use --password to set it".
+_PROSE = r"(?:to|or|and|option|flag|is|are|for|with|as|in|argument|must|can|was|instead)\b"
+
+#: Name of a shape -> its pattern. The group `keep` stays, the rest of the match is masked.
+SHAPES = {
+    "private key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?s:.*?)(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    "password in a URL": r"(?P<keep>://[^\s/:@?#\"'\[]{0,256}:)(?!\[redacted\]@)[^\s/?#\"']{1,4096}(?=@)",
+    "token in a URL": r"(?P<keep>://)[\w-]{32,4096}(?=@)",
+    "signature in a URL": r"(?P<keep>[?&](?:X-Amz-Signature|X-Goog-Signature|sig|Signature)=)[\w%+/=-]+",
+    "authorization": r"(?P<keep>(?i:\bauthorization\\?[\"']?[ \t]*[:=][ \t]*\\?[\"']?"
+    r"(?:bearer|basic|token|digest|negotiate|apikey)[ \t]+))(?!\[redacted)[^\s\"'\\][^\r\n\"'\\]*",
+    "bearer": r"(?P<keep>\b[Bb]earer[ \t]+)(?=[^\s\d]{0,40}\d)[\w+/.~-]{16,}=*",
+    "cookie": r"(?P<keep>\b[Cc]ookie:[ \t]*)(?!\[redacted)[^\s\"'\\][^\r\n\"'\\]*",
+    "name = value": rf"(?P<keep>{_NAME}:?=(?!=)>?+[ \t]*\\?[\"']?)(?!{_NOTHING})(?:{_QUOTED}|{_BARE})",
+    "name: 'value'": rf"(?P<keep>{_NAME}:[ \t]*\\?[\"'])(?!{_NOTHING}){_QUOTED}",
+    "password: value": rf"(?P<keep>(?i:{_PHRASE}):[ \t]*)(?!{_NOTHING}){_BARE}",
+    "name: random value": rf"(?P<keep>{_NAME}:[ \t]*)(?!{_NOTHING}){_RANDOM}",
+    "option": rf"(?P<keep>(?<![\w-])--(?=\w)(?i:[\w-]{{0,40}}?{_SECRET})[ \t]+)"
+    rf"(?!{_PROSE}|\[redacted)[^\s\"'\\-][^\s\"'\\]*",
+    "user of curl": r"(?P<keep>\b(?:curl|https?|xh)\b[^\n|;&]{0,400}?\s(?:-u|-U|--user|--proxy-user)[ =]?"
+    r"(?P<quote>[\"'])?[^\s:/\"'-][^\s:\"']{0,256}:)(?!\[redacted)(?(quote)[^\"'\n]+|[^\s\"']+)",
+    "docker login": r"(?P<keep>\\?\"auth\\?\":[ \t]*\\?\")[A-Za-z0-9+/]{8,}=*",
+    "aws": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    "github": r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})",
+    "gitlab": r"\bgl(?:pat|rt|dt|ptt|cbt|soat|ft|imt|agent)-[\w-]{16,}",
+    "slack": r"\bxox[abceoprs]-[A-Za-z0-9-]{10,}|(?P<keep>hooks\.slack\.com/services/)\w[\w/]+",
+    "discord": r"(?P<keep>discord(?:app)?\.com/api/webhooks/\d{1,30}/)[\w-]+",
+    "stripe": r"\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}",
+    "google": r"\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|\bGOCSPX-[\w-]{20,}",
+    "openai, anthropic": r"\bsk-(?=[A-Za-z_-]{0,40}\d)[\w-]{32,}",
+    "package registry": r"\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{40,}|\brubygems_[a-f0-9]{40,}",
+    "docker hub": r"\bdckr_(?:pat|oat)_[\w-]{20,}",
+    "hugging face": r"\bhf_[A-Za-z0-9]{30,}",
+    "sendgrid": r"\bSG\.[\w-]{16,64}\.[\w-]{16,}",
+    "telegram": r"\b\d{8,10}:AA[\w-]{33}",
+    "vault": r"\bhv[sbr]\.[\w-]{20,}",
+    "digitalocean": r"\bdo[opr]_v1_[a-f0-9]{40,}",
+    "atlassian": r"\bATATT3[\w=-]{40,}",
+    "grafana": r"\bgl(?:sa|c)_[\w+/=-]{24,}",
+    "age": r"\bAGE-SECRET-KEY-1[A-Z0-9]{40,}",
+    "json web token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",
+}
+_NAMED_ARGUMENT = rf"((?i:[\w.-]{{0,80}}?{_SECRET})=)(?!{_NOTHING}).+"
+_NAMED_OPTION = rf"--?(?i:[\w-]{{0,80}}?{_SECRET})"
+#: A text of these and shorter than this has none of the shapes.
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-")
+_SHORTEST = 15
+#: Programs and their options of one letter whose value is a secret.
+_LETTERS = {
+    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "sshpass"), "-p"),
+    **dict.fromkeys(("ldapsearch", "ldapadd", "ldapmodify", "ldapdelete"), "-w"),
+    "redis-cli": "-a",
+    "login": "-p",  # of docker, podman, oc
+}
+#: Programs and their options whose value is `user:password`.
+_USERS = dict.fromkeys(
+    ("curl", "http", "https", "xh"), ("-u", "-U", "-a", "--user", "--proxy-user", "--auth")
+)
 
 
 def redact(text: str) -> str:
     """Return *text* with what has the form of a secret replaced by `[redacted]`."""
-    for pattern, mask in _PATTERNS:
+    if len(text) < _SHORTEST and _PLAIN.issuperset(text):
+        return text
+    for pattern, mask in _patterns():
         text = pattern.sub(mask, text)
     return text
 
 
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Compile the shapes, each with what takes the place of a match; costs some 10 ms."""
+    return [
+        (re.compile(shape), rf"\g<keep>{MASK}" if "(?P<keep>" in shape else MASK) for shape in SHAPES.values()
+    ]
+
+
 def redact_command(command: Sequence[str]) -> list[str]:
-    """Return a command's arguments with secrets replaced, also those that stand alone behind an option."""
-    shown = [redact(argument) for argument in command]
-    for i in range(1, len(command)):
-        if _OPTIONS.fullmatch(command[i - 1]):
-            user, colon, _ = command[i].partition(":")
-            named = re.fullmatch("-u|--user|--proxy-user", command[i - 1])
-            shown[i] = (f"{user}:{MASK}" if colon else command[i]) if named else MASK
+    """Return a command's arguments with secrets replaced, also those that only what is before tells."""
+    shown: list[str] = []
+    letter = ""
+    users: Sequence[str] = ()
+    before = ""
+    for argument in command:
+        shown.append(_redact_argument(argument, before, letter, users))
+        program = argument.rpartition("/")[2]
+        letter, users = _LETTERS.get(program, letter), _USERS.get(program, users)
+        before = argument
     return shown
+
+
+def _redact_argument(argument: str, before: str, letter: str, users: Sequence[str]) -> str:
+    """Return one argument without secrets.
+
+    :param before: the argument before it
+    :param letter: option of the program whose value is a secret, as in `-psecret`
+    :param users: options of the program whose value is `user:password`
+    """
+    named = re.fullmatch(_NAMED_ARGUMENT, argument, re.DOTALL) if "=" in argument else None
+    if named:
+        return named[1] + MASK
+    if letter and argument.startswith(letter) and len(argument) > 2:
+        return letter + MASK
+    behind = before.startswith("-") and not argument.startswith("-")
+    if behind and (before == letter or re.fullmatch(_NAMED_OPTION, before)):
+        return MASK
+    user, colon, password = argument.partition(":")
+    if before in users and password:
+        return user + colon + MASK
+    return redact(argument)
 
 
 def describe(error: BaseException) -> str:
