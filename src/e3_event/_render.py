@@ -42,10 +42,10 @@ def message_text(event: Event) -> str:
     shown.pop("status", None)
     tail = {key: shown.pop(key) for key in _TAIL if key in shown}
     ordered = {key: shown.pop(key) for key in _HEAD if key in shown} | shown
+    ordered = {key: value for key, value in ordered.items() if value is not None}
     width = max((len(_plain(key)) for key in ordered), default=0)
     for key, value in ordered.items():
-        if value is not None:
-            lines.append(f"{_plain(key):<{width}}  {_plain(_value(key, value))}")
+        lines.append(f"{_plain(key):<{width}}  {_plain(_value(key, value))}")
     for key, value in tail.items():
         lines += ["", f"{key}:"] + ["  " + _plain(line) for line in str(value).splitlines()]
     if snapshot._attachments:
