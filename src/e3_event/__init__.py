@@ -49,17 +49,27 @@ default_manager = EventManager()
 
 
 def send_event(event: Event) -> bool:
-    """Send an event with the default manager; see `EventManager.send_event`."""
+    """Send an event with the default manager; see `EventManager.send_event`.
+
+    :return: True if every handler delivered it
+    """
     return default_manager.send_event(event)
 
 
 def dispatch(event: Event) -> Report:
-    """Send an event with the default manager and say what became of it; see `EventManager.dispatch`."""
+    """Send an event with the default manager and say what became of it; see `EventManager.dispatch`.
+
+    :return: an outcome for each handler
+    """
     return default_manager.dispatch(event)
 
 
 def send_event_from_file(filename: str | os.PathLike[str]) -> bool:
-    """Send a dumped event with the default manager; see `EventManager.send_event_from_file`."""
+    """Send a dumped event with the default manager; see `EventManager.send_event_from_file`.
+
+    :param filename: path of the file that `Event.dump` has written
+    :return: True if every handler delivered it
+    """
     return default_manager.send_event_from_file(filename)
 
 
@@ -83,7 +93,17 @@ def handler_config_as_env(var_name: str = HANDLERS_VAR) -> None:
 
 
 def record(name: str, /, uid: str | None = None, **kwargs: Any) -> Recording:
-    """Make an event of a block or a function and send it with the default manager; see `Recording`."""
+    """Make an event of a block or a function and send it with the default manager; see `Recording`.
+
+    ::
+
+        with record("nightly-build", branch="main") as event:
+            event.compiled = build()
+
+    :param name: name of the event
+    :param uid: its unique id; by default a new one each time
+    :param kwargs: further data
+    """
     return default_manager.record(name, uid, **kwargs)
 
 

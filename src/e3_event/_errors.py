@@ -21,6 +21,7 @@ class _E3Error(Exception):
 
     :param message: one message or a list of messages
     :param origin: where it happened (a file, a command)
+    :ivar messages: the messages; `error += "more"` adds to them, and the last one is what is printed
     """
 
     def __init__(self, message: str | Sequence[str] | None = None, origin: str | None = None) -> None:
@@ -57,7 +58,7 @@ else:
 
 
 class EventError(E3Error):
-    """Anything that this package refuses."""
+    """Anything that this package refuses; says what, which one and what would be right."""
 
 
 class DeliveryError(EventError):

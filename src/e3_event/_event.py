@@ -283,8 +283,8 @@ class Event:
     def snapshot(self) -> Snapshot:
         """Return this event as it stands now, ready to be sent, with a new `snapshot_id`.
 
-        Each handler gets such a snapshot. To send the very same one again (to a spool whose answer was lost,
-        for example) keep it: its id is what tells a repetition from a new event.
+        Each handler gets such a snapshot. To send the very same one again (because an answer was lost, for
+        example) keep it: its id is what tells a repetition from a new event.
         """
         return Snapshot(self)
 

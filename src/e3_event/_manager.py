@@ -43,8 +43,7 @@ class EventManager:
     def send_event(self, event: Event) -> bool:
         """Send an event to all handlers, in order; one that fails does not keep it from the next.
 
-        Without a spool among the handlers nothing is kept: what failed is logged and reported, and is
-        lost unless the caller sends it again.
+        Nothing is kept: what failed is logged and reported, and is lost unless the caller sends it again.
 
         :return: True if every handler delivered it, and when there is no handler (which is warned about once)
         """
@@ -54,6 +53,8 @@ class EventManager:
         """Send an event as `send_event` does, and say for each handler what became of it and why.
 
         Never raises because of a handler or of what the event holds.
+
+        :return: an outcome for each handler, in the order they were called
         """
         from ._report import Report
 
