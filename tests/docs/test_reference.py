@@ -51,7 +51,7 @@ def documented() -> frozenset[str]:
     ):
         if directive == "py:currentmodule":
             module = argument
-        elif directive.startswith("auto"):
+        elif directive.startswith(("auto", "py:data")):
             names.add(argument if argument.startswith("e3_event") else f"{module}.{argument}")
     return frozenset(names)
 
