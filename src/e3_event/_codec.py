@@ -70,13 +70,17 @@ def _hold(value: Any, where: str, depth: int, marked: list[str]) -> Any:
 def _hold_dict(value: dict[Any, Any], where: str, depth: int, marked: list[str]) -> dict[str, Any]:
     held: dict[str, Any] = {}
     for key, item in value.items():
-        text, exact = _key(key)
-        while text in held:  # 1 and "1" in one dict: both are kept
-            text, exact = repr(text), False
-        place = f"{where}.{text}" if where else text
-        if not exact:
-            marked.append(place)
-        held[text] = _hold(item, place, depth + 1, marked)
+        text = key
+        if type(key) is not str or not key.isascii() or key in held:
+            text, exact = _key(key)
+            while text in held:  # 1 and "1" in one dict: both are kept
+                text, exact = repr(text), False
+            if not exact:
+                marked.append(f"{where}.{text}" if where else text)
+        if item is None or (type(item) is str and item.isascii()):  # most values: no call, no place
+            held[text] = item
+        else:
+            held[text] = _hold(item, f"{where}.{text}" if where else text, depth + 1, marked)
     return held
 
 
