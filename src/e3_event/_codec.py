@@ -153,20 +153,17 @@ def decode_dump(raw: bytes, origin: str) -> Dump:
     return dump
 
 
-def check_strict(raw: bytes, decoded: Any) -> None:
-    """Refuse what decoders let pass: integers and depths beyond ours, and keys that stand twice.
+def check_strict(raw: bytes, dump: Dump) -> None:
+    """Refuse what the decoder lets pass: integers and depths beyond ours, and keys that stand twice.
 
     :raises ValueError: says which
     """
-    plain = msgspec.to_builtins(decoded)
-    marked = jsonable(plain)[1]
+    marked = jsonable({"data": dump.data})[1]
     if marked:
         raise ValueError(
             f"the value of `{marked[0]}` is out of range (integers: 64 bits; depth: {MAX_DEPTH})"
         )
-    if (
-        msgspec.json.encode(decoded) != raw
-    ):  # written by ours: what is encoded again proves that no key was lost
+    if msgspec.json.encode(dump) != raw:  # as ours write it, it proves that no key was lost
         import json
 
         json.loads(raw, object_pairs_hook=_unique)
