@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import time
@@ -121,6 +122,12 @@ class Attachment:
 
     def __repr__(self) -> str:
         return f"Attachment({self.name!r}, {self.given!r})"
+
+
+@functools.lru_cache(maxsize=64)  # the times of an event, and of those around it, share their seconds
+def _utc(second: float) -> str:
+    """Show seconds since the epoch as text."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _stamp(status: os.stat_result) -> Stamp:
@@ -262,7 +269,7 @@ class Event:
         """
         if isinstance(value, float):
             try:
-                return {key: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(value))}
+                return {key: _utc(value // 1)}
             except (OverflowError, ValueError, OSError):  # beyond the calendar, or no number
                 pass
         return {key: value}
