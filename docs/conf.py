@@ -9,7 +9,6 @@ author = "the e3-event authors"
 version = release = version_of("e3-event")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 default_role = "py:obj"  # `name` in a docstring: a link if the reference has that name, else just code
