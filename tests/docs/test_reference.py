@@ -128,3 +128,21 @@ def test_the_tests_that_a_guarantee_names_are_there(clause: str) -> None:
 def functions_of(file: Path) -> frozenset[str]:
     nodes = ast.walk(ast.parse(file.read_text())) if file.exists() else ()
     return frozenset(node.name for node in nodes if isinstance(node, ast.FunctionDef))
+
+
+FRONT = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("name", FRONT)
+def test_links_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)[^)]*\)", (ROOT / name).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", FRONT)
+def test_make_targets_that_are_named_are_there(name: str) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    text = (ROOT / name).read_text()
+    named = re.findall(r"(?:^|`|\$ )make ([a-z-]+)", text, re.MULTILINE)
+    assert set(named) <= set(targets)
+    assert name == "CHANGELOG.md" or {"test", "demo", "docs"} <= set(named)
