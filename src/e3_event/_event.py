@@ -8,7 +8,7 @@ import os
 import time
 
 from ._errors import EventError
-from ._files import open_regular, safe_name, sha1_of, write_atomic
+from ._files import open_regular, read_bytes, safe_name, sha1_of, write_atomic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -336,8 +336,7 @@ class Event:
 
         filename = os.fspath(json_filename)
         try:
-            with open(filename, "rb", buffering=0) as file:
-                raw = file.readall()
+            raw = read_bytes(filename)
         except OSError as error:
             raise EventError(f"can't be read: {error.strerror}", filename) from error
         dump = decode_dump(raw, filename)

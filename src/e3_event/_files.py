@@ -19,6 +19,7 @@ _DEVICES = frozenset(
 )
 _HARMLESS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*").fullmatch
 _DIGEST = 32  # hex digits of SHA-256 that stand for the tail of a long name
+_BLOCK = 1 << 16  # bytes
 
 
 def safe_name(name: str, limit: int = MAX_NAME) -> str:
@@ -96,6 +97,21 @@ def open_regular(path: str) -> BufferedReader:
         file.close()
         raise OSError(f"not a regular file: {path}")
     return file
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what a file holds, without the cost of a file object (more than that of reading a small file).
+
+    :raises OSError: it can't be read
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        content = os.read(fd, _BLOCK)
+        if len(content) == _BLOCK:
+            content += b"".join(iter(lambda: os.read(fd, _BLOCK), b""))
+        return content
+    finally:
+        os.close(fd)
 
 
 def sha1_of(file: BufferedReader) -> str:
