@@ -23,6 +23,10 @@ demo: $(READY)  ## build this project's wheel under `e3-event run`, and show wha
 test: $(READY)  ## all tests that need no server to be installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
+test-services: $(READY)  ## tests against real servers, which it installs (Debian) and starts: radosgw
+	tests/services/install.sh
+	CI=true $(BIN)/python -m pytest -m service tests/services $(ARGS)
+
 check: $(READY)  ## ruff, mypy (strict) and the import rule
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
