@@ -1,0 +1,95 @@
+"""The command `e3-event`: its subcommands, loaded when they are called, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from e3_event._errors import EventError
+
+from ._terminal import hear_the_library, say
+
+#: Name of a subcommand -> the module that has it, under the same name, and its one-line help.
+COMMANDS = {
+    "run": ("e3_event.cli.run", "Run a command and send an event about it, with its output."),
+    "send": ("e3_event.cli.send", "Send an event."),
+    "check": ("e3_event.cli.check", "Send a test event through every configured handler."),
+    "handlers": ("e3_event.cli.handlers", "Show the installed handlers and the configured ones."),
+    "completion": ("e3_event.cli.completion", "Print the script that lets a shell complete e3-event."),
+}
+
+
+class _Group(click.Group):
+    """Knows its subcommands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}; there are: {', '.join(COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    "e3-event",
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Handlers come from the environment variable E3_EVENT_HANDLERS, as in"
+    " `file=/var/log/events|logging=build,INFO`; without it events go into the folder that"
+    " `e3-event handlers` shows.\n\n"
+    "Exit codes: 0 done, 1 not delivered, 2 bad usage or configuration; `run` exits as its command does.",
+)
+@click.version_option(package_name="e3-event", message="%(prog)s %(version)s")
+def command() -> None:
+    """Tell other services what a build, a test run or a batch job did, with its logs."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    _open_standard_streams()
+    hear_the_library()
+    sys.exit(_main(args))
+
+
+def _main(args: list[str] | None) -> int:
+    color = False if os.environ.get("NO_COLOR") else None
+    try:
+        code = command.main(args, prog_name="e3-event", standalone_mode=False, color=color)
+        if sys.stdout is not None:  # closed from the start
+            sys.stdout.flush()
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        say(error.format_message(), context.command_path if context else "e3-event")
+        return error.exit_code
+    except EventError as error:
+        say(str(error))
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:  # `| head`: our reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    return code if isinstance(code, int) else 0
+
+
+def _open_standard_streams() -> None:
+    """Open /dev/null in place of closed ones (`>&-`), so that no other file takes their numbers."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)

@@ -1,0 +1,65 @@
+"""How the command speaks: harmless lines, colours only on a terminal, JSON for programs."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from e3_event._report import Report
+
+
+def plain(text: str) -> str:
+    """Return *text* with control characters and those that change the direction of writing as their codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str, who: str = "e3-event") -> None:
+    """Write one line to stderr; that there is nobody to read it is no error."""
+    try:
+        click.echo(f"{who}: {plain(' '.join(text.split()))}", err=True)
+    except OSError:
+        pass
+
+
+def print_json(value: Any) -> None:
+    """Print *value* as JSON in ASCII."""
+    from e3_event._codec import encode
+
+    click.echo(encode(value, indent=2))
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    """A report as programs read it: `ok` and the members of `Report` and `Outcome`."""
+    import msgspec
+
+    return {"ok": report.ok, **msgspec.to_builtins(report)}
+
+
+def hear_the_library() -> None:
+    """Show what the package warns of, and the records of `logging` handlers, on stderr.
+
+    Its errors are told by the commands, which have them from the report.
+    """
+    own = logging.getLogger("e3.event")
+    own.propagate = False
+    own.addHandler(_Warnings())
+    below = logging.getLogger("e3")
+    below.setLevel(logging.DEBUG)
+    below.addHandler(_Records())
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            say(record.getMessage())
+
+
+class _Records(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in record.getMessage().splitlines():
+            click.echo(plain(line), err=True)

@@ -1,0 +1,113 @@
+"""`e3-event handlers`: what there is and what is used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from typing import Any
+
+import click
+
+from e3_event import EventError, EventManager, _plugins
+from e3_event._config import default_handlers
+from e3_event._manager import HANDLERS_VAR
+from e3_event._redact import redact
+
+from . import _options
+from ._terminal import plain, print_json, say
+
+
+@click.command(
+    short_help="Show the installed handlers and the configured ones.",
+    epilog="Exit codes: 0, or 2 for a wrong configuration (the installed handlers are shown all the same).",
+)
+@_options.as_json
+def handlers(as_json: bool) -> int:
+    """Show which handlers are installed, with their distribution, what they still need and how they are
+    configured, and which ones are configured, with secrets masked.
+    """
+    found: dict[str, Any] = {
+        "installed": [_installed(name, source) for name, source in sorted(_plugins.installed().items())],
+        "configured": [],
+        "configured_by": HANDLERS_VAR if os.environ.get(HANDLERS_VAR, "").strip(" |") else "default",
+    }
+    manager = EventManager()
+    error = ""
+    try:
+        manager.load_handlers_from_env()
+        default_handlers(manager)
+    except EventError as problem:
+        error = found["error"] = str(problem).strip()
+    found["configured"] = [
+        {"name": name, "configuration": _configuration(handler)} for name, handler in manager.handlers.items()
+    ]
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if error:
+        say(error)
+    return 2 if error else 0
+
+
+def _installed(name: str, source: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": name, "distribution": source, "ready": False}
+    try:
+        cls = _plugins.find(name)
+    except EventError as error:
+        return {**shown, "error": str(error)}
+    needs = _plugins.missing(cls)
+    return {**shown, "ready": not needs, "needs": needs, "configuration": _documented(cls)}
+
+
+def _documented(cls: type) -> str:
+    """The paragraph of a handler's docstring that says how its configuration string is written."""
+    paragraphs = textwrap.dedent(f"    {cls.__doc__ or ''}").split("\n\n")
+    for paragraph in paragraphs:
+        head, colon, text = " ".join(paragraph.split()).partition("Configuration string:")
+        if colon and not head:
+            return text.strip()
+    return ""
+
+
+def _configuration(handler: Any) -> str:
+    try:
+        return redact(handler.encode_config())
+    except EventError as error:
+        return f"not shown: {error}"
+
+
+def _show(found: dict[str, Any]) -> None:
+    click.secho("Installed", bold=True)
+    width = max(len(handler["name"]) for handler in found["installed"])
+    for handler in found["installed"]:
+        click.echo(f"  {plain(handler['name']):<{width}}  {_state(handler)}")
+        if handler.get("configuration"):
+            _wrapped(plain(handler["configuration"]), " " * (width + 4))
+    by = (
+        HANDLERS_VAR
+        if found["configured_by"] == HANDLERS_VAR
+        else f"by default, as {HANDLERS_VAR} is not set"
+    )
+    click.echo()
+    click.secho(f"Configured ({by})", bold=True)
+    width = max((len(handler["name"]) for handler in found["configured"]), default=0)
+    for handler in found["configured"]:
+        click.echo(f"  {plain(handler['name']):<{width}}  {plain(handler['configuration'])}".rstrip())
+
+
+def _state(handler: dict[str, Any]) -> str:
+    origin = f"({plain(handler['distribution'])})"
+    if "error" in handler:
+        return f"{click.style('broken', fg='red')} {origin}: {plain(handler['error'])}"
+    if handler["needs"]:
+        what = " ".join(f"'{what}'" for what in dict.fromkeys(handler["needs"].values()))
+        modules = ", ".join(handler["needs"])
+        return f"{click.style('needs', fg='yellow')} {plain(modules)} {origin}: pip install {plain(what)}"
+    return f"{click.style('ready', fg='green')} {origin}"
+
+
+def _wrapped(text: str, indent: str) -> None:
+    columns = min(shutil.get_terminal_size().columns, 110)
+    click.echo(textwrap.fill(text, max(columns, 60), initial_indent=indent, subsequent_indent=indent))

@@ -1,0 +1,109 @@
+"""`e3-event run`: a command as an event."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import click
+
+from e3_event import EventManager
+from e3_event._redact import describe
+
+from . import _options
+from ._terminal import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from e3_event.job import Ending, Job
+
+
+@click.command(
+    short_help="Run a command and send an event about it, with its output.",
+    context_settings={"allow_interspersed_args": False},
+    epilog="\b\nExamples:\n  e3-event run -- make -j4"
+    "\n  e3-event run --name nightly --data branch=main --attach report=out.xml -- ./nightly.sh"
+    "\n\nExit codes: those of COMMAND, whatever becomes of the event. Where a signal kills it, e3-event dies"
+    " of the same one. 127 and 126: COMMAND was not found or can't be executed. 2: bad usage, nothing was run.",
+)
+@click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
+@_options.data
+@_options.attach
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], command: tuple[str, ...]) -> int:
+    """Run COMMAND and send one event about it: how it ended, how long it took, and its output as the
+    attachment `log`.
+
+    Its output passes through as it comes. Files given with --attach are looked for when COMMAND has ended, so
+    that it can make them.
+    """
+    from e3_event.job import Job
+
+    manager = EventManager()
+    with Job(command, name, data=data, attachments=attachments) as job:
+        with _Never("the configured handlers can't be used", Exception):
+            _load(manager)
+        ending = job.run()
+        if ending.error:
+            say(ending.error)
+        with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
+            _send(job, manager)
+    return _leave(ending)
+
+
+def _load(manager: EventManager) -> None:
+    """Give *manager* the configured handlers, or (with a line on stderr) the default one."""
+    from e3_event import EventError
+    from e3_event._config import default_handlers, state_folder
+
+    try:
+        manager.load_handlers_from_env()
+    except EventError as error:
+        say(f"{error}; the event goes to {state_folder()}")
+    default_handlers(manager)
+
+
+def _send(job: Job, manager: EventManager) -> None:
+    for outcome in job.send(manager).failed:
+        say(f"the event {job.event.name} was not delivered by {outcome.handler}: {outcome.reason}")
+    manager.close()
+
+
+class _Never:
+    """Nothing inside keeps the command from running or changes its exit code: it is told in one line.
+
+    :param what: what it means, for that line
+    :param caught: which exceptions
+    """
+
+    def __init__(self, what: str, *caught: type[BaseException]) -> None:
+        self.what = what
+        self.caught = caught
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
+    ) -> bool:
+        if error is None or not isinstance(error, self.caught):
+            return False
+        say(f"{self.what}: {describe(error)}")
+        return True
+
+
+def _leave(ending: Ending) -> int:
+    """Die of the signal that killed the command, so that our caller sees what it would see without us."""
+    if ending.signal is None:
+        return ending.exit_code or 0
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if ending.signal not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(ending.signal, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [ending.signal])
+    os.kill(os.getpid(), ending.signal)
+    return 128 + ending.signal  # process 1 of a container does not die of its own signals
