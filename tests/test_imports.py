@@ -32,6 +32,7 @@ ALLOWED = {
     "compat": {"public", "errors"},
     "testing": {"public", "plugins"},
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},
+    "main__": {"cli"},
     "cli": {"public", "config", "redact", "errors", "event", "manager", "report",
             "plugins", "job", "handler_tools"},
 }  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
 
 def _data(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
@@ -24,19 +26,16 @@ def _data(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -
 
 
 def _json(item: str, value: str) -> Any:
-    import msgspec
-
-    from e3_event._codec import check_strict
-
     try:
-        raw = value.encode()
-        found = msgspec.json.decode(raw)
-        check_strict(raw, found)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(
             f"{item!r}: what stands behind := is no JSON ({error}); key=text takes any text"
         ) from error
-    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _attachments(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import click
@@ -28,9 +29,7 @@ def say(text: str, who: str = "e3-event") -> None:
 
 def print_json(value: Any) -> None:
     """Print *value* as JSON in ASCII."""
-    from e3_event._codec import encode
-
-    click.echo(encode(value, indent=2))
+    click.echo(json.dumps(value, indent=2))
 
 
 def report_as_json(report: Report) -> dict[str, Any]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     epilog="\b\nExamples:\n  e3-event run -- make -j4"
     "\n  e3-event run --name nightly --data branch=main --attach report=out.xml -- ./nightly.sh"
     "\n\nExit codes: those of COMMAND, whatever becomes of the event. Where a signal kills it, e3-event dies"
-    " of the same one. 127 and 126: COMMAND was not found or can't be executed. 2: bad usage, nothing was run.",
+    " of the same one. 127 and 126: COMMAND was not found or can't be executed. 2: bad usage, nothing ran.",
 )
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
