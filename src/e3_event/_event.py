@@ -382,7 +382,7 @@ class Snapshot(Event):
             ("attachments_left_out", left_out),
         ):
             if value:
-                shown.setdefault(key, value)
+                shown.setdefault(key, jsonable({key: value})[0][key])  # names may hold anything
         state = self.__dict__
         state["_data"] = jsonable(event._data)[0]
         state["_shown"] = shown
