@@ -25,13 +25,18 @@ _HEAD = (
     "signal",
 )
 _TAIL = ("error", "traceback")
+#: Longest text of one value, and of all, in characters. Who needs the rest finds it in the data.
+_LONGEST_VALUE = 10_000
+_LONGEST = 200_000
+#: Longer keys do not push the values of the others to the right.
+_WIDEST_KEY = 30
 
 
 def message_text(event: Event) -> str:
     """Return an event as text that a person can read: what happened, the data, the attachments.
 
     Control characters and those that change the direction of writing are shown by their code, so that the
-    content can't play tricks on a terminal or a mail reader.
+    content can't play tricks on a terminal or a mail reader. Of what is very long the middle is left out.
     """
     snapshot = event.snapshot()
     shown = dict(snapshot._shown)
@@ -43,15 +48,16 @@ def message_text(event: Event) -> str:
     tail = {key: shown.pop(key) for key in _TAIL if key in shown}
     ordered = {key: shown.pop(key) for key in _HEAD if key in shown} | shown
     ordered = {key: value for key, value in ordered.items() if value is not None}
-    width = max((len(_plain(key)) for key in ordered), default=0)
+    width = min(max((len(_plain(key)) for key in ordered), default=0), _WIDEST_KEY)
     for key, value in ordered.items():
-        lines.append(f"{_plain(key):<{width}}  {_plain(_value(key, value))}")
+        lines.append(f"{_plain(key):<{width}}  {_plain(_cut(_value(key, value), _LONGEST_VALUE))}")
     for key, value in tail.items():
-        lines += ["", f"{key}:"] + ["  " + _plain(line) for line in str(value).splitlines()]
+        shown_value = _cut(str(value), _LONGEST_VALUE)
+        lines += ["", f"{key}:"] + ["  " + _plain(line) for line in shown_value.splitlines()]
     if snapshot._attachments:
         lines += ["", "Attachments: " + ", ".join(_plain(name) for name in snapshot._attachments)]
     lines += ["", f"uid {_plain(str(uid))}", f"snapshot {snapshot._snapshot_id}"]
-    return "\n".join(lines) + "\n"
+    return _cut("\n".join(lines), _LONGEST) + "\n"
 
 
 def _value(key: str, value: Any) -> str:
@@ -76,3 +82,11 @@ def _duration(seconds: float) -> str:
 
 def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Leave out the middle of a long text, and say so."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} [{len(text) - 2 * half} characters are left out here] {text[-half:]}"
