@@ -108,7 +108,7 @@ class Mail:
     @property
     def message_id(self) -> str:
         """The same for each try of one snapshot, so that the other side can tell a repetition."""
-        domain = self.envelope.sender.address.rpartition("@")[2]
+        domain = self.envelope.sender.address.partition("@")[2]
         return f"<{self.snapshot_id}@{domain if re.fullmatch('[A-Za-z0-9.-]+', domain) else 'localhost'}>"
 
     @property

@@ -19,7 +19,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
 _BETWEEN_COMMAS = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^,])+').findall
 _NAMED = re.compile(r"(.*?)\s*<([^<>]*)>").fullmatch
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\\\"@]+(@([^\s<>()\[\],;:\\\"@]+|\[[\w.:]+\]))?").fullmatch
-_LONGEST_WORD = 900  # a line has at most 998 characters: RFC 5322, section 2.1.1
+_LINE = 76
+_LONGEST_LINE = 900  # of 998: RFC 5322, section 2.1.1
 
 
 class Mailbox(NamedTuple):
@@ -96,17 +97,18 @@ def address_header(name: str, given: str, boxes: Sequence[Mailbox], *, utf8: boo
     """
     if given.isascii():
         return _folded(name, given, plain=True)
+    next_line = ",\r\n "
     shown = [str(box) for box in boxes if utf8 or box.address.isascii()]
-    return f"{name}: {f',{_NEW_LINE}'.join(shown)}\r\n".encode()
-
-
-_NEW_LINE = "\r\n "
+    return f"{name}: {next_line.join(shown)}\r\n".encode()
 
 
 def _folded(name: str, text: str, *, plain: bool) -> bytes:
-    plain = plain and max(map(len, text.split()), default=0) < _LONGEST_WORD
-    header = Header(text, "us-ascii" if plain else "utf-8", maxlinelen=76, header_name=name)
-    return f"{name}: {header.encode(linesep=_NEW_LINE[:2])}\r\n".encode("ascii")
+    """Break a header into lines: between words, or, where a word is too long for any line, in encoded words."""
+    longest = max(map(len, text.split()), default=0) + len(name) + 2
+    plain = plain and longest < _LONGEST_LINE
+    width = _LINE if not plain or longest < _LINE else _LONGEST_LINE
+    header = Header(text, "us-ascii" if plain else "utf-8", maxlinelen=width, header_name=name)
+    return f"{name}: ".encode() + header.encode(linesep="\r\n").encode("ascii") + b"\r\n"
 
 
 @lru_cache(256)
