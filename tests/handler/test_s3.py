@@ -159,6 +159,21 @@ def test_credentials_that_may_write_but_not_look_will_do(
     assert bucket.read(f"logs/u1-{snapshot_id(again)}/log") == b"hi"
 
 
+def test_a_long_attachment_does_not_write_over_one_that_came_during_its_upload(
+    bucket: Bucket, relay: Relay, tmp_path: Path
+) -> None:
+    def came(request: Request) -> Answer | None:
+        completes = request.method == "POST" and "/u1/log?uploadId" in request.path
+        return Answer(412, "PreconditionFailed") if completes and "If-None-Match" in request.headers else None
+
+    relay.judge = came
+    snapshot = with_log(tmp_path, b"x" * (9 * MIB)).snapshot()
+    assert handler_for(bucket, endpoint_url=relay.url).send_event(snapshot)
+    own = f"u1-{snapshot_id(snapshot)}"
+    assert bucket.listed() == [f"events/{own}.s3", f"logs/{own}/log"]
+    assert "Uploads" not in bucket.client.list_multipart_uploads(Bucket=bucket.name)
+
+
 def test_a_prefix_of_the_program_stands_before_the_uid(bucket: Bucket, tmp_path: Path) -> None:
     class Prefixed(S3Handler):
         def s3_prefix(self, event: Event) -> str:
@@ -266,10 +281,31 @@ def test_missing_credentials_and_profiles_are_named(bucket: Bucket, monkeypatch:
     assert handler.send_event(Event("build")) is True
 
 
+def test_credentials_are_read_anew_after_they_were_refused(
+    bucket: Bucket, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay.judge = lambda request: (
+        None if "=renewed/" in request.headers["Authorization"] else Answer(400, "ExpiredToken")
+    )
+    handler = handler_for(bucket, endpoint_url=relay.url)
+    with pytest.raises(DeliveryError, match="renew them"):
+        handler.send_event(Event("build"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "renewed")
+    assert handler.send_event(Event("build")) is True
+
+
 def test_an_attachment_that_vanished_after_the_snapshot_is_named(bucket: Bucket, tmp_path: Path) -> None:
     snapshot = with_log(tmp_path).snapshot()
     (tmp_path / "log").unlink()
     with pytest.raises(DeliveryError, match="attachment 'log' can't be read"):
+        handler_for(bucket).send_event(snapshot)
+    assert bucket.listed() == []
+
+
+def test_bytes_other_than_those_of_a_dump_are_not_sent(bucket: Bucket, tmp_path: Path) -> None:
+    snapshot = Event.load(with_log(tmp_path).dump(str(tmp_path))).snapshot()
+    (tmp_path / "log").write_bytes(b"the content of another file")
+    with pytest.raises(DeliveryError, match="attachment 'log' can't be read: not what was dumped"):
         handler_for(bucket).send_event(snapshot)
     assert bucket.listed() == []
 
