@@ -53,9 +53,9 @@ def wheelhouse() -> Path:
         return _wheels()
 
 
-def make_env(folder: Path, python: str = sys.executable) -> None:
+def make_env(folder: Path, python: str = sys.executable, *options: str) -> None:
     """Make an empty virtual environment, in place of one that is there."""
-    _uv("venv", "--quiet", "--clear", "--python", python, str(folder))
+    _uv("venv", "--quiet", "--clear", "--python", python, *options, str(folder))
 
 
 def install(folder: Path, *what: str, wheels: Path | None = None) -> None:
@@ -98,13 +98,13 @@ def _wheels_of(version: str) -> None:
     wheels = wheelhouse()
     mark = wheels / f"python{version}"
     with _locked():
-        if _is_fresh(mark, ROOT / "constraints.txt"):
+        if _is_fresh(mark, _CONSTRAINTS, ROOT / "constraints.txt"):
             return
         mark.mkdir(exist_ok=True)
         target = ("--python-version", version, "--only-binary", ":all:", "--find-links", str(wheels))
         for constraints, what in ((ROOT / "constraints.txt", _own_requirements()), (_CONSTRAINTS, _E3_CORE)):
             _pip("download", "-d", str(wheels), *target, "-c", str(constraints), *what)
-        _mark_fresh(mark, ROOT / "constraints.txt")
+        _mark_fresh(mark, _CONSTRAINTS, ROOT / "constraints.txt")
 
 
 def _own_requirements() -> list[str]:
