@@ -33,7 +33,7 @@ ALLOWED = {
     "testing": {"public", "plugins"},
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},
     "main__": {"cli"},
-    "cli": {"public", "config", "redact", "errors", "event", "manager", "report",
+    "cli": {"render", "public", "config", "redact", "errors", "event", "manager", "report",
             "plugins", "job", "handler_tools"},
 }  # fmt: skip
 

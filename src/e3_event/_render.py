@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from ._codec import encode
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ._event import Event
 
-#: Keys that the first lines show, or that are shown last.
+#: Keys that the first lines show, behind name and status, and those that are shown last.
 _HEAD = (
-    "name",
-    "status",
-    "begin_time",
-    "end_time",
-    "duration",
-    "host",
-    "user",
-    "cwd",
-    "command",
-    "exit_code",
-    "signal",
+    *("begin_time", "end_time", "duration", "host", "user", "cwd"),
+    *("command", "exit_code", "signal"),
 )
 _TAIL = ("error", "traceback")
 #: Longest text of one value, and of all, in characters. Who needs the rest finds it in the data.
@@ -39,25 +28,32 @@ def message_text(event: Event) -> str:
     content can't play tricks on a terminal or a mail reader. Of what is very long the middle is left out.
     """
     snapshot = event.snapshot()
-    shown = dict(snapshot._shown)
-    uid = shown.pop("uid", None)
-    status = shown.get("status")
-    title = f"{shown.pop('name', '')}" + (f": {status}" if status is not None else "")
-    lines = [_plain(title), ""]
-    shown.pop("status", None)
+    shown = {key: value for key, value in snapshot._shown.items() if value is not None}
+    name, status, uid = (shown.pop(key, "") for key in ("name", "status", "uid"))
     tail = {key: shown.pop(key) for key in _TAIL if key in shown}
-    ordered = {key: shown.pop(key) for key in _HEAD if key in shown} | shown
-    ordered = {key: value for key, value in ordered.items() if value is not None}
-    width = min(max((len(_plain(key)) for key in ordered), default=0), _WIDEST_KEY)
-    for key, value in ordered.items():
-        lines.append(f"{_plain(key):<{width}}  {_plain(_cut(_value(key, value), _LONGEST_VALUE))}")
+    head = {key: shown.pop(key) for key in _HEAD if key in shown}
+    lines = [plain(f"{name}: {status}" if status != "" else f"{name}"), "", *_table(head | shown)]
     for key, value in tail.items():
-        shown_value = _cut(str(value), _LONGEST_VALUE)
-        lines += ["", f"{key}:"] + ["  " + _plain(line) for line in shown_value.splitlines()]
+        lines += ["", f"{key}:"]
+        lines += ["  " + plain(line) for line in _cut(str(value), _LONGEST_VALUE).splitlines()]
     if snapshot._attachments:
-        lines += ["", "Attachments: " + ", ".join(_plain(name) for name in snapshot._attachments)]
-    lines += ["", f"uid {_plain(str(uid))}", f"snapshot {snapshot._snapshot_id}"]
+        lines += ["", "Attachments: " + ", ".join(plain(name) for name in snapshot._attachments)]
+    lines += ["", f"uid {plain(str(uid))}", f"snapshot {snapshot._snapshot_id}"]
     return _cut("\n".join(lines), _LONGEST) + "\n"
+
+
+def plain(text: str) -> str:
+    """Return *text* with control characters and those that change the direction of writing as their codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _table(data: dict[str, Any]) -> list[str]:
+    keys = {key: plain(key) for key in data}
+    width = min(max(map(len, keys.values()), default=0), _WIDEST_KEY)
+    return [
+        f"{keys[key]:<{width}}  {plain(_cut(_value(key, value), _LONGEST_VALUE))}"
+        for key, value in data.items()
+    ]
 
 
 def _value(key: str, value: Any) -> str:
@@ -69,6 +65,8 @@ def _value(key: str, value: Any) -> str:
         import shlex
 
         return shlex.join(str(argument) for argument in value)
+    from ._codec import encode
+
     return encode(value).decode()
 
 
@@ -78,10 +76,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -7,16 +7,13 @@ import logging
 
 import click
 
+from e3_event._render import plain
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from e3_event._report import Report
-
-
-def plain(text: str) -> str:
-    """Return *text* with control characters and those that change the direction of writing as their codes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(text: str, who: str = "e3-event") -> None:

@@ -8,9 +8,10 @@ import tempfile
 import click
 
 from e3_event import Event
+from e3_event._render import plain
 
 from . import _options
-from ._terminal import plain, print_json, report_as_json
+from ._terminal import print_json, report_as_json
 from .send import configured
 
 TYPE_CHECKING = False

@@ -13,9 +13,10 @@ from e3_event import EventError, EventManager, _plugins
 from e3_event._config import default_handlers
 from e3_event._manager import HANDLERS_VAR
 from e3_event._redact import redact
+from e3_event._render import plain
 
 from . import _options
-from ._terminal import plain, print_json, say
+from ._terminal import print_json, say
 
 
 @click.command(

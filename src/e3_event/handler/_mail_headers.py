@@ -103,7 +103,7 @@ def address_header(name: str, given: str, boxes: Sequence[Mailbox], *, utf8: boo
 
 
 def _folded(name: str, text: str, *, plain: bool) -> bytes:
-    """Break a header into lines: between words, or, where a word is too long for any line, in encoded words."""
+    """Break a header into lines: between words, or in encoded words where one is too long for a line."""
     longest = max(map(len, text.split()), default=0) + len(name) + 2
     plain = plain and longest < _LONGEST_LINE
     width = _LINE if not plain or longest < _LINE else _LONGEST_LINE
