@@ -1,0 +1,54 @@
+"""Runs the command as a user does, and reads what its `file` handler wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "e3_event"]
+DEADLINE = 60.0
+
+
+def e3_event(
+    *arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `e3-event` with these arguments and further environment variables, to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start `e3-event` with pipes as its standard streams."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [*COMMAND, *arguments], **{"stdin": pipe, "stdout": pipe, "stderr": pipe, "bufsize": 0, **options}
+    )
+
+
+class Events:
+    """What lies in the folder of a `file` handler."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
+
+    def only(self) -> dict[str, Any]:
+        (event,) = self.all()
+        return event
+
+    def attachment(self, name: str = "log") -> bytes:
+        event = self.only()
+        return (self.folder / f"{event['name']}-{event['uid']}" / name).read_bytes()
