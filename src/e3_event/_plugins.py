@@ -31,7 +31,7 @@ def find(name: str) -> type[EventHandler]:
     module, _, attribute = target.partition(":")
     try:
         found: type[EventHandler] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a foreign module may fail in any way when it is imported
         raise EventError(f"handler {name!r} ({target}) can't be loaded: {error}") from error
     return found
 
