@@ -1,0 +1,1 @@
+"""Two handlers that a stranger could have written."""
