@@ -264,8 +264,22 @@ def test_a_failed_upload_in_parts_leaves_no_parts_behind(
 
 def test_an_unreachable_server_is_named(bucket: Bucket) -> None:
     port = free_port()
-    with pytest.raises(DeliveryError, match=rf"events/.* is not stored: .*127\.0\.0\.1:{port}"):
-        handler_for(bucket, endpoint_url=f"http://127.0.0.1:{port}").send_event(Event("build"))
+    handler = handler_for(bucket, endpoint_url=f"http://127.0.0.1:{port}")
+    clients = set()
+    for _ in range(2):
+        with pytest.raises(DeliveryError, match=rf"events/.* is not stored: .*127\.0\.0\.1:{port}"):
+            handler.send_event(Event("build"))
+        clients.add(handler._store._client)
+    assert len(clients) == 1, "a new client is a costly thing to make at every try"
+
+
+def test_a_server_that_cannot_say_what_is_there_is_not_written_to(
+    bucket: Bucket, relay: Relay, tmp_path: Path
+) -> None:
+    relay.judge = lambda request: Answer(501) if request.method == "HEAD" else None
+    with pytest.raises(DeliveryError, match="u1/log is not stored: 501"):
+        handler_for(bucket, endpoint_url=relay.url).send_event(with_log(tmp_path))
+    assert bucket.listed() == []
 
 
 def test_missing_credentials_and_profiles_are_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,6 +398,7 @@ def in_a_process(bucket: Bucket, code: str, *command: str) -> str:
     )
     done = subprocess.run(
         [*command, sys.executable, "-c", setting + code],
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
         check=False,

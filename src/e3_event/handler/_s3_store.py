@@ -180,12 +180,12 @@ class Store:
     def _call(self, operation: str, place: Place, **arguments: Any) -> dict[str, Any]:
         """Do one request, and turn what goes wrong into our errors."""
         client = self._open()
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore import exceptions
 
         try:
             call = getattr(client, operation)
             answer: dict[str, Any] = call(Bucket=place.bucket, Key=place.key, **arguments)
-        except ClientError as error:
+        except exceptions.ClientError as error:
             status = _status(error)
             if status == 412:
                 raise _TakenError from error
@@ -195,9 +195,9 @@ class Store:
             if status in (400, 401, 403):
                 self.close()  # credentials may be renewed before the next try
             raise _failure(error.response, place) from error
-        except BotoCoreError as error:
-            if not isinstance(error, HTTPClientError):
-                self.close()
+        except exceptions.BotoCoreError as error:
+            if not isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+                self.close()  # no credentials, which may be there before the next try
             raise DeliveryError(f"{place} is not stored: {describe(error)}") from error
         return answer
 
