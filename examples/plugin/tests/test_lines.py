@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e3_event_example.lines import LinesHandler
 
-from e3_event import EventError
+from e3_event import EventError, EventHandler
 from e3_event.testing import HandlerContract
 
 
@@ -16,7 +16,8 @@ class TestLinesHandler(HandlerContract):
     def make_handler(self, tmp_path: Path) -> LinesHandler:
         return LinesHandler(str(tmp_path / "events, all.jsonl"))
 
-    def received(self, handler: LinesHandler, tmp_path: Path) -> list[str]:
+    def received(self, handler: EventHandler, tmp_path: Path) -> list[str]:
+        assert isinstance(handler, LinesHandler)
         return [json.loads(line)["name"] for line in Path(handler.path).read_text().splitlines()]
 
 
