@@ -7,6 +7,8 @@ import smtplib
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from e3_event import EventError
+
 from ._mail import LARGEST
 from ._smtp_answers import Refusal, UnavailableError, named, readable, said
 from ._smtp_connection import Connection, client_class
@@ -43,7 +45,7 @@ def connect(server: Server, contexts: dict[str, ssl.SSLContext]) -> Connection |
             if getattr(getattr(type(client), "sendmail", None), "__module__", "") != "smtplib":
                 return Replacement(server, client)
             return Connection(server, client)
-    except UnavailableError:
+    except BaseException:
         close = getattr(client, "close", None)
         if close:
             close()
@@ -56,9 +58,6 @@ class Replacement:
     def __init__(self, server: Server, client: Any) -> None:
         self.server = server
         self._client = client
-
-    def usable(self, server: Server) -> bool:
-        return False
 
     def deliver(self, mail: Mail, recipients: Sequence[str]) -> Answers:
         """Call `sendmail(sender, recipients, text)`, then `quit()`.
@@ -75,19 +74,17 @@ class Replacement:
                 raise
             refused = error.__cause__.recipients
         finally:
-            self.close()
+            self._quit()
         if refused and not isinstance(refused, dict):
             raise UnavailableError(f"{self.server.address}: sendmail answered {type(refused).__name__}")
         refusals = {r: Refusal(code, readable(text)) for r, (code, text) in (refused or {}).items()}
         return {recipient: refusals.get(recipient) for recipient in recipients}
 
-    def close(self) -> None:
+    def _quit(self) -> None:
         try:
             self._client.quit()
         except (OSError, smtplib.SMTPException):
             pass
-
-    drop = close
 
 
 def _context(server: Server, contexts: dict[str, ssl.SSLContext]) -> ssl.SSLContext:
@@ -108,16 +105,20 @@ def _login(client: smtplib.SMTP, server: Server) -> None:
     if not (server.encrypted or server.needs_starttls):
         raise UnavailableError("the password is not sent without TLS; `smtp_nossl` is enabled")
     assert server.password is not None  # noqa: S101  a server with a user has one
-    password = server.password.get()
-    failure = ""
+    password = failure = ""
     try:
+        password = server.password.get()
         client.login(server.user, password)
+    except EventError as error:
+        failure = error.messages[-1]
     except UnicodeError:
         failure = "user and password must be ASCII"
     except (OSError, smtplib.SMTPException) as error:
         failure = said(error)
+    if password:
+        failure = _without(password, server.user, failure)
     if failure:
-        raise UnavailableError(f"login as {server.user}: {_without(password, server.user, failure)}")
+        raise UnavailableError(f"login as {server.user}: {failure}")
 
 
 def _without(password: str, user: str, text: str) -> str:

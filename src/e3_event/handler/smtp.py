@@ -14,6 +14,7 @@ from ._mail import Envelope, Mail
 from ._mail_headers import mailboxes, one_line, refuse_control_characters
 from ._smtp_answers import UnavailableError, UnknownOutcomeError
 from ._smtp_connect import connect
+from ._smtp_connection import Connection
 from ._smtp_servers import TIMEOUT, parse
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from ._mail_headers import Mailbox
     from ._smtp_answers import Answers, Refusal
-    from ._smtp_connect import Replacement
-    from ._smtp_connection import Connection
     from ._smtp_servers import Server
 
 #: A server that failed is left alone for this many times as long as the failure took, so that at most a
@@ -86,7 +85,7 @@ class SMTPHandler(EventHandler):
             "ca_file": ca_file,
             "timeout": timeout,
         }
-        self._connection: Connection | Replacement | None = None
+        self._connection: Connection | None = None
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._down: dict[Server, tuple[float, str]] = {}  # until when it is left alone, and why
         self._reached: OrderedDict[str, set[str]] = OrderedDict()
@@ -203,11 +202,11 @@ class SMTPHandler(EventHandler):
                 return kept.deliver(mail, recipients)
             except UnavailableError:
                 pass
-        connection = connect(server, self._contexts)
-        self._connection = connection
+        fresh = connect(server, self._contexts)
+        self._connection = fresh if isinstance(fresh, Connection) else None
         if kept is not None:
             kept.close()
-        return connection.deliver(mail, recipients)
+        return fresh.deliver(mail, recipients)
 
     def _judge(
         self, envelope: Envelope, reached: set[str], noes: dict[str, Refusal], troubles: list[str]
