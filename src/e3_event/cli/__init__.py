@@ -71,8 +71,9 @@ def _main(args: list[str] | None) -> int:
     color = False if os.environ.get("NO_COLOR") else None
     try:
         code = command.main(args, prog_name="e3-event", standalone_mode=False, color=color)
-        if sys.stdout is not None:  # closed from the start
-            sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         say(error.format_message(), context.command_path if context else "e3-event")
@@ -82,9 +83,6 @@ def _main(args: list[str] | None) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:  # `| head`: our reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
     return code if isinstance(code, int) else 0
 
 

@@ -98,7 +98,7 @@ class Job:
             setattr(event, key, value)
         started = time.monotonic()
         self.ending = ending = run_process(self.command, self._log, echo=self._echo, grace=self._grace)
-        event.duration = time.monotonic() - started
+        event.duration = round(time.monotonic() - started, 6)
         event.status = ending.status
         if ending.signal is None:
             event.exit_code = ending.exit_code
