@@ -1,6 +1,7 @@
 """The main job on real input: build this project's wheel under `e3-event run`, and show what was sent.
 
-`make demo` runs it. Needs no network: the build tools are in the virtual environment.
+`make demo` runs it. The folder `build/demo` takes everything, or another one that is given. Needs no network:
+the build tools are in the virtual environment.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACE = Path("build/demo")
+PLACE = Path(*sys.argv[1:] or ["build/demo"])
 EVENTS = PLACE / "events"
 WHEEL = ["python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(PLACE / "dist")]
 BROKEN = ["python", "-m", "build", "--wheel", "--no-isolation", str(PLACE / "nothing-here")]
@@ -62,7 +63,7 @@ def title(text: str) -> None:
 
 def shell(*command: str, only_shown: bool = False) -> int:
     print(f"{DIM}$ {shlex.join(command)}{PLAIN}", flush=True)
-    return 0 if only_shown else subprocess.run(command, check=False).returncode
+    return 0 if only_shown else subprocess.run(command, stderr=subprocess.STDOUT, check=False).returncode
 
 
 def newest(name: str) -> Path:

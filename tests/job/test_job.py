@@ -1,0 +1,142 @@
+"""A command as an event, from Python."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e3_event import EventError, EventManager
+from e3_event.job import Ending, Job, run_command
+from e3_event.testing import Recorder
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def manager(recorder: Recorder) -> EventManager:
+    manager = EventManager()
+    manager.handlers["recorder"] = recorder
+    return manager
+
+
+def test_one_event_tells_of_a_command(manager: EventManager, recorder: Recorder) -> None:
+    job = run_command(["sh", "-c", "exit 3"], data={"branch": "main"}, manager=manager)
+    assert job.ending == Ending(3)
+    assert job.report.ok
+    (event,) = recorder.events
+    assert event.uid == job.event.uid
+    assert (event.name, event.status, event.exit_code, event.branch) == ("sh", "failed", 3, "main")
+
+
+def test_the_handlers_of_the_environment_are_used_if_there_are_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
+    job = run_command(["true"], manager=EventManager())
+    assert [outcome.handler for outcome in job.report.outcomes] == ["file"]
+    assert list(tmp_path.glob("true-*.json"))
+
+
+def test_the_output_need_not_pass_through(
+    manager: EventManager, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with Job(["sh", "-c", "echo out; echo err >&2"], echo=False) as job:
+        job.run()
+        job.send(manager)
+        (path, _) = job.event.get_attachments()["log"]
+        assert sorted(Path(path).read_text().split()) == ["err", "out"]
+        assert Path(path).stat().st_mode & 0o777 == 0o600
+    assert not Path(path).exists()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failed_delivery_does_not_raise(manager: EventManager, recorder: Recorder) -> None:
+    recorder.failures = [OSError("sink is down")]
+    job = run_command(["true"], manager=manager)
+    assert job.ending.status == "ok"
+    assert job.report.failed[0].reason == "OSError: sink is down"
+
+
+def test_the_same_event_can_be_sent_again(manager: EventManager, recorder: Recorder) -> None:
+    recorder.failures = [False]
+    with Job(["echo", "x"], echo=False) as job:
+        job.run()
+        assert not job.send(manager).ok
+        assert job.send(manager).ok
+        (event,) = recorder.events
+        assert list(event.get_attachments()) == ["log"]
+
+
+def test_it_works_outside_of_the_main_thread(manager: EventManager) -> None:
+    jobs: list[Job] = []
+    thread = threading.Thread(target=lambda: jobs.append(run_command(["true"], manager=manager)))
+    thread.start()
+    thread.join()
+    assert jobs[0].ending == Ending(0)
+
+
+def test_signal_handlers_are_put_back(manager: EventManager) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run_command(["true"], manager=manager)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_no_descriptor_is_left_open(manager: EventManager) -> None:
+    run_command(["true"], manager=manager)
+    before = set(os.listdir("/proc/self/fd"))
+    for command in (["true"], ["no-such-program"], ["sh", "-c", "sleep 1 &"]):
+        run_command(command, manager=manager, echo=False, grace=0.01)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_output_to_a_non_blocking_pipe_is_complete() -> None:
+    """Another process may have made the pipe that is our stdout non-blocking."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    code = (
+        "from e3_event.job._log import Log\n"
+        "log = Log()\n"
+        "from e3_event.job._process import run_process\n"
+        "run_process(['head', '-c', '1000000', '/dev/zero'], log)\n"
+        "log.remove()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=writing) as process:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
+            assert len(file.read()) == 1_000_000
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"command": []}, "a command is a list"),
+        ({"command": "make all"}, "a command is a list"),
+        ({"command": ["echo", "\0"]}, "NUL"),
+        ({"command": ["true"], "data": {"exit_code": 1}}, "`exit_code` is written by the job itself"),
+        ({"command": ["true"], "attachments": {"log": "x"}}, "the attachment `log` is the command's output"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(EventError, match=told):
+        Job(**arguments)
+
+
+def test_an_ending_names_its_signal() -> None:
+    assert Ending(None, signal.SIGKILL).signal_name == "SIGKILL"
+    assert Ending(None, signal.SIGRTMIN + 1).signal_name == f"SIG{signal.SIGRTMIN + 1}"
+
+
+def test_an_undecodable_argument_is_no_harm(manager: EventManager, recorder: Recorder) -> None:
+    run_command(["true", os.fsdecode(b"\xff")], manager=manager)
+    assert recorder.events[0].command == ["true", "\\udcff"]
