@@ -159,13 +159,18 @@ def _uv(*arguments: str) -> None:
 
 def _pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    _run([*command, *arguments], dict(os.environ))
+    try:
+        _run([*command, *arguments], dict(os.environ))
+    except MissingError as error:
+        raise MissingError(f".cache/wheels has to be filled from the package index once: {error}") from None
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
     done = _finish(command, **environment)
     if done.returncode:
-        raise MissingError(f"{' '.join(command[:4])} ... failed: {done.stderr.strip()[-1500:]}")
+        raise MissingError(
+            f"{Path(command[0]).name} {' '.join(command[1:4])} ... failed: {done.stderr.strip()[-800:]}"
+        )
 
 
 def main() -> None:
