@@ -47,9 +47,9 @@ def observe_both(program: Path) -> tuple[dict[str, str], dict[str, str]]:
 def _with_aws_script(program: Path) -> dict[str, str]:
     python = e3_core_python()
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, "aws")
+        script = E3_CORE_ENV / "bin" / f".aws.{os.getpid()}"
         script.write_text(_AWS)
-        script.replace(E3_CORE_ENV / "bin" / "aws")
+        script.replace(script.with_name("aws"))
         stored = Path(folder, "stored")
         seen = observe(python, program, STORED=str(stored))
         return {**seen, **_shown([json.loads(line) for line in stored.read_text().splitlines()])}
