@@ -69,7 +69,8 @@ class MailServer:
 
     :ivar answers: recipient -> answer to RCPT
     :ivar verdict: the answer to a mail
-    :ivar hang_up: close the connection instead of answering: `"RCPT"`, `"DATA"` (once the mail is there)
+    :ivar hang_up: close the connection instead of answering: `"RCPT"`, `"RSET"`, `"DATA"` (the mail is there)
+    :ivar slow_answer: seconds until the answer to a recipient
     :ivar slow_verdict: seconds until the verdict
     :ivar logins: user -> password; without any there is no AUTH
     """
@@ -81,7 +82,9 @@ class MailServer:
     answers: dict[str, str] = field(default_factory=dict)
     verdict: str = "250 OK"
     sender_answer: str = "250 OK"
+    data_answer: str = ""
     hang_up: str = ""
+    slow_answer: float = 0.0
     slow_verdict: float = 0.0
     logins: dict[str, str] = field(default_factory=dict)
     login_failure: str = "535 5.7.8 authentication failed"
@@ -117,6 +120,7 @@ class MailServer:
     ) -> str:
         if self.hang_up == "RCPT":
             _transport(server).close()
+        await asyncio.sleep(self.slow_answer)
         answer = self.answers.get(address, "250 OK")
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
@@ -141,6 +145,11 @@ class MailServer:
         await asyncio.sleep(self.slow_verdict)
         return self.verdict
 
+    async def handle_RSET(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.hang_up == "RSET":
+            _transport(server).abort()
+        return "250 OK"
+
     async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         self.goodbyes.release()
         return "221 Bye"
@@ -163,6 +172,12 @@ class _Server(SMTP):
         if not self._over_starttls():
             behaviour.connections += 1
         self.number = behaviour.connections
+
+    async def smtp_DATA(self, arg: str) -> None:
+        if self.event_handler.data_answer:
+            await self.push(self.event_handler.data_answer)
+        else:
+            await super().smtp_DATA(arg)
 
     def _over_starttls(self) -> bool:
         return self._tls_handshake_okay and self._original_transport is not None

@@ -118,6 +118,7 @@ def test_a_password_given_as_such_is_never_exported_or_shown() -> None:
         ("a,b@example.net,c@example.net,", r"smtp_servers\[0\]: a server is"),
         ("a,,c@example.net,h", "from_addr: an address is missing"),
         ("a,b@example.net,no address,h", "to_addr: 'no address' is no mail address"),
+        ("a,b@example.net,c@b\u00fc..example,h", "is no domain"),
         ("a,b@example.net%2Cd@example.net,c@example.net,h", "from_addr: one address only"),
         ("a,b@example.net,c@example.net,ok,http://h", r"smtp_servers\[1\]: the scheme"),
         ("a,b@example.net,c@example.net,h:x", "the port is a number"),
@@ -168,6 +169,11 @@ def test_a_password_in_a_configuration_string_is_refused_and_not_printed(server:
     seen = str(caught.value) + repr(caught.value.__cause__) + repr(caught.value.__context__)
     assert "hunter" not in seen
     assert "ter2" not in seen
+
+
+def test_a_comma_too_many_between_recipients_does_no_harm() -> None:
+    made = SMTPHandler("s", "f@example.net", "a@example.net,, b@example.net,", "localhost")
+    assert [box.address for box in made._addresses()[1]] == ["a@example.net", "b@example.net"]
 
 
 def test_no_server_at_all_is_refused() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import smtplib
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
@@ -13,7 +16,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from e3_event import DeliveryError, Event, EventManager, RejectedError
-from e3_event.handler import _smtp_connection
+from e3_event.handler import _mail, _smtp_connection
 from e3_event.handler.smtp import SMTPHandler
 from handler.smtp_server import MailServer, ca_file, mail_server, server_context
 
@@ -186,6 +189,73 @@ def test_a_mail_refused_after_it_was_sent_is_not_delivered(
 
 
 @pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("554 no valid recipients", RejectedError),
+        ("451 not now", DeliveryError),
+        ("250 what?", DeliveryError),
+    ],
+)
+def test_a_server_that_does_not_want_the_mail_after_all_is_believed(
+    server: MailServer, make: Make, answer: str, error: type[Exception]
+) -> None:
+    server.data_answer = answer
+    with pytest.raises(error, match=answer[:3]):
+        make(server.url).send_event(Event("x"))
+
+
+def test_a_server_that_is_closing_is_left_for_the_next_one(
+    server: MailServer, second: MailServer, make: Make
+) -> None:
+    server.answers = {"b@example.net": "421 going down"}
+    assert make(server.url, second.url, to="a@example.net,b@example.net").send_event(Event("x"))
+    assert server.mails == []
+    assert second.mails[0].recipients == ["a@example.net", "b@example.net"]
+
+
+def test_a_verdict_that_makes_no_sense_is_no_success(server: MailServer, make: Make) -> None:
+    server.verdict = "999 what?"
+    with pytest.raises(DeliveryError, match="unexpected verdict: 999 what"):
+        make(server.url).send_event(Event("x"))
+
+
+def test_a_refusal_counts_even_if_the_connection_breaks_after_it(server: MailServer, make: Make) -> None:
+    server.answers, server.hang_up = {"a@example.net": "550 no"}, "RSET"
+    handler = make(server.url)
+    for _ in range(2):
+        with pytest.raises(RejectedError, match=r"a@example.net \(550 no\)"):
+            handler.send_event(Event("x"))
+    assert server.connections == 2
+
+
+def test_an_attachment_that_fails_half_way_delivers_nothing(
+    server: MailServer, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BrokenDisk(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 0:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    event = Event("x")
+    (tmp_path / "log").write_bytes(bytes(1 << 20))
+    event.attach_file(tmp_path / "log")
+    snapshot = event.snapshot()
+    handler = make(server.url)
+    with monkeypatch.context() as patch:
+        opened = _mail.Mail._opened
+        patch.setattr(
+            _mail.Mail,
+            "_opened",
+            lambda mail, event: [replace(f, source=BrokenDisk(bytes(1 << 20))) for f in opened(mail, event)],
+        )
+        with pytest.raises(DeliveryError, match=r"attachment 'log' can't be read: .*Input/output error"):
+            handler.send_event(snapshot)
+    assert handler.send_event(snapshot)
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize(
     ("answer", "error"), [("550 unknown sender", RejectedError), ("530 log in first", DeliveryError)]
 )
 def test_a_refused_sender_is_final_but_a_missing_login_is_not(
@@ -274,6 +344,21 @@ def test_a_connection_lost_before_the_mail_was_sent_goes_to_the_next_server(
 def test_a_verdict_is_waited_for_longer_than_an_answer(make: Make) -> None:
     with mail_server(server_context(), slow_verdict=1.0) as server:
         assert make(f"{server.url}?timeout=0.5").send_event(Event("x"))
+
+
+def test_a_server_can_not_stretch_a_mail_by_answering_slowly(make: Make) -> None:
+    with mail_server(server_context(), slow_answer=0.1) as server:
+        to = ",".join(f"{number}@example.net" for number in range(100))
+        handler = make(f"{server.url}?timeout=0.15", to=to)
+        started = time.monotonic()
+        with pytest.raises(DeliveryError, match=r"too long in all|timed out"):
+            handler.send_event(Event("x"))
+        assert 1 < time.monotonic() - started < 4
+
+
+def test_a_recipient_named_twice_gets_one_mail(server: MailServer, make: Make) -> None:
+    assert make(server.url, to="a@example.net, A <a@example.net>").send_event(Event("x"))
+    assert server.mails[0].recipients == ["a@example.net"]
 
 
 def test_addresses_beyond_ascii_need_a_server_that_takes_them(make: Make) -> None:

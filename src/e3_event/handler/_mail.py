@@ -18,9 +18,8 @@ from ._mail_headers import address_header, attachment_headers, subject_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedReader
     from types import TracebackType
-    from typing import Self
+    from typing import BinaryIO, Self
 
     from e3_event import Event
 
@@ -57,7 +56,7 @@ class _File:
 
     name: str
     headers: bytes
-    source: BufferedReader
+    source: BinaryIO
     size: int
 
     @property

@@ -59,8 +59,8 @@ class Replacement:
         self.server = server
         self._client = client
 
-    def deliver(self, mail: Mail, recipients: Sequence[str]) -> Answers:
-        """Call `sendmail(sender, recipients, text)`, then `quit()`.
+    def deliver(self, mail: Mail, recipients: Sequence[str], deadline: float) -> Answers:
+        """Call `sendmail(sender, recipients, text)`, then `quit()`; how long they take is theirs.
 
         :raises UnavailableError: it raised, or answered what is no dictionary of refusals
         """

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ._mail import Mail
     from ._smtp_servers import Server
 
-#: A mail may take this many times as long as one answer, in all. What is left of that in the end is how long
-#: the verdict is waited for: to give up earlier might deliver the mail twice (RFC 5321, section 4.5.3.2).
-_WHOLE = 10
 #: Seconds after which an unused connection is not trusted any more: routers forget one without a word.
 _IDLE = 60.0
 #: Seconds for the farewell.
@@ -55,15 +52,17 @@ class Connection:
             and time.monotonic() - self._used < _IDLE
         )
 
-    def deliver(self, mail: Mail, recipients: Sequence[str]) -> Answers:
+    def deliver(self, mail: Mail, recipients: Sequence[str], deadline: float) -> Answers:
         """Hand a mail over.
+
+        :param deadline: when it must have got its verdict, in seconds of `time.monotonic`
 
         :raises UnavailableError: the server took nothing; the connection is closed
         :raises UnknownOutcomeError: the server may have taken it; likewise
         :raises RejectedError: the mail is too large
         :raises DeliveryError: an attachment can't be read; likewise closed
         """
-        self._deadline = time.monotonic() + _WHOLE * self.server.timeout
+        self._deadline = deadline
         mail.fit(*self._largest())
         try:
             with named(self.server):
@@ -179,7 +178,7 @@ class Connection:
         """Limit the time of what comes next: to that of one answer, or to all that the mail has left."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError(f"the mail took more than {_WHOLE * self.server.timeout:g} s")
+            raise TimeoutError("the mail took too long in all")
         if self._client.sock is None:
             raise smtplib.SMTPServerDisconnected("connection closed")
         self._client.sock.settimeout(left if whole else min(left, self.server.timeout))

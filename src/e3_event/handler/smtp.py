@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: tenth of the time is lost to servers that are down.
 _PAUSE_FACTOR = 10
 _LONGEST_PAUSE = 60.0
+#: A mail may take this many times as long as one answer. What is left of that in the end is how long the
+#: verdict is waited for: to give up earlier might deliver the mail twice (RFC 5321, section 4.5.3.2).
+_WHOLE = 10
 #: Snapshots whose recipients are remembered.
 _REMEMBERED = 1000
 _LONGEST_VALUE = 200  # characters of the event that a placeholder puts into the subject
@@ -113,22 +116,16 @@ class SMTPHandler(EventHandler):
         except EventError as error:  # an attribute or an overridden subject: no other try would help
             raise RejectedError(error.messages[-1]) from error
         reached = self._reached_by(snapshot_id(event))
-        waiting = [box.address for box in envelope.recipients if box.address not in reached]
-        noes: dict[str, Refusal] = {}
+        if all(box.address in reached for box in envelope.recipients):
+            return True
         troubles: list[str] = []
+        up = self._up(servers, troubles)
         with Mail(event, envelope) as mail:
-            for server in self._up(servers, troubles) if waiting else ():
-                if not waiting:
-                    break
-                answers = self._offer(server, mail, waiting, troubles)
-                reached.update(address for address, no in answers.items() if no is None)
-                noes |= {address: no for address, no in answers.items() if no is not None}
-                waiting = [a for a in waiting if a not in reached and not (a in noes and noes[a].permanent)]
+            noes = self._ask(up, mail, reached, troubles)
             if mail.too_large:
-                logger.warning(
-                    "%r: too large for a mail, left out: %s", event, [file.name for file in mail.too_large]
-                )
-        self._judge(envelope, reached, noes, troubles)
+                left_out = [file.name for file in mail.too_large]
+                logger.warning("%r: too large for a mail, left out: %s", event, left_out)
+        _judge(envelope, reached, noes, troubles)
         return True
 
     def close(self) -> None:
@@ -172,6 +169,30 @@ class SMTPHandler(EventHandler):
             raise DeliveryError("; ".join(troubles), retry_after=min(waits.values()))
         return up
 
+    def _ask(
+        self, servers: list[Server], mail: Mail, reached: set[str], troubles: list[str]
+    ) -> dict[str, Refusal]:
+        """Offer the mail to one server after the other, until each recipient has it or is refused for good.
+
+        :param reached: those who have it; who gets it is added
+        :return: the refusals, by recipient
+        """
+        noes: dict[str, Refusal] = {}
+        for server in servers:
+            waiting = [
+                address
+                for address in dict.fromkeys(box.address for box in mail.envelope.recipients)
+                if address not in reached and not (address in noes and noes[address].permanent)
+            ]
+            if not waiting:
+                break
+            for address, refusal in self._offer(server, mail, waiting, troubles).items():
+                if refusal is None:
+                    reached.add(address)
+                else:
+                    noes[address] = refusal
+        return noes
+
     def _offer(self, server: Server, mail: Mail, recipients: list[str], troubles: list[str]) -> Answers:
         """Offer the mail to one server. What keeps that from answering goes to *troubles*.
 
@@ -196,37 +217,18 @@ class SMTPHandler(EventHandler):
 
     def _deliver(self, server: Server, mail: Mail, recipients: list[str]) -> Answers:
         """Deliver over the kept connection, or over a new one if the server has closed that by now."""
+        deadline = time.monotonic() + _WHOLE * server.timeout
         kept = self._connection
         if kept is not None and kept.usable(server):
             try:
-                return kept.deliver(mail, recipients)
+                return kept.deliver(mail, recipients, deadline)
             except UnavailableError:
                 pass
         fresh = connect(server, self._contexts)
         self._connection = fresh if isinstance(fresh, Connection) else None
         if kept is not None:
             kept.close()
-        return fresh.deliver(mail, recipients)
-
-    def _judge(
-        self, envelope: Envelope, reached: set[str], noes: dict[str, Refusal], troubles: list[str]
-    ) -> None:
-        """Say what became of the mail.
-
-        :raises DeliveryError: somebody has not got it, and another try may help
-        :raises RejectedError: somebody has not got it, and no other try will help
-        """
-        missing = [box.address for box in envelope.recipients if box.address not in reached]
-        if not missing:
-            return
-        refused = [f"{address} ({noes[address]})" for address in missing if address in noes]
-        unheard = [address for address in missing if address not in noes]
-        said = [f"refused: {', '.join(refused)}"] if refused else []
-        said += [f"no server took it for {', '.join(unheard)}"] if unheard else []
-        said += troubles
-        said += [f"delivered to {', '.join(sorted(reached))}"] if reached else []
-        for_good = all(address in noes and noes[address].permanent for address in missing)
-        raise (RejectedError if for_good else DeliveryError)("; ".join(said))
+        return fresh.deliver(mail, recipients, deadline)
 
     def _reached_by(self, shown_id: str) -> set[str]:
         """Those for whom a server took this snapshot; the oldest snapshots are forgotten."""
@@ -256,6 +258,25 @@ class SMTPHandler(EventHandler):
             parse(text, f"smtp_servers[{number}]", **self._defaults)
             for number, text in enumerate(self.smtp_servers)
         ]
+
+
+def _judge(envelope: Envelope, reached: set[str], noes: dict[str, Refusal], troubles: list[str]) -> None:
+    """Say who has not got the mail, and why.
+
+    :raises DeliveryError: another try may help
+    :raises RejectedError: no other try will help
+    """
+    missing = [box.address for box in envelope.recipients if box.address not in reached]
+    if not missing:
+        return
+    refused = [f"{address} ({noes[address]})" for address in missing if address in noes]
+    unheard = [address for address in missing if address not in noes]
+    said = [f"refused: {', '.join(refused)}"] if refused else []
+    said += [f"no server took it for {', '.join(unheard)}"] if unheard else []
+    said += troubles
+    said += [f"delivered to {', '.join(sorted(reached))}"] if reached else []
+    for_good = all(address in noes and noes[address].permanent for address in missing)
+    raise (RejectedError if for_good else DeliveryError)("; ".join(said))
 
 
 def _filled_in(subject: str, event: Event) -> str:
