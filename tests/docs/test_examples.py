@@ -28,7 +28,7 @@ PAGES = sorted(
 RUN, PRINTED = {"python", "console"}, {"output"}
 SHOWN = {"text", "json", "toml", "ini", "yaml", "make", "{toctree}", "{eval-rst}", "{note}", "{warning}"}
 #: So many examples may say `<!-- not executed: reason -->`, all pages together.
-MOST_NOT_EXECUTED = 8
+MOST_NOT_EXECUTED = 5
 DEADLINE = 60.0
 MARK = "-- end of the example --"
 

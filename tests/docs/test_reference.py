@@ -130,6 +130,12 @@ def functions_of(file: Path) -> frozenset[str]:
     return frozenset(node.name for node in nodes if isinstance(node, ast.FunctionDef))
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_files_of_the_source_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:tests|examples|src|benchmarks)/[\w/.*-]+)", page.read_text())
+    assert [file for file in named if not any(ROOT.glob(file.rstrip("/")))] == []
+
+
 FRONT = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 
 
