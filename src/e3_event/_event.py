@@ -302,8 +302,8 @@ class Event:
 
         :param event_dir: folder for the file; created if it is not there
         :return: the path of the file, `{event_dir}/{uid}-{unique id}.json`
-        :raises EventError: JSON can't hold a value (says which key)
-        :raises OSError: the file can't be written
+        :raises EventError: JSON can't hold a value (says which key), or the file can't be written (says why);
+            nothing is left behind
         """
         from ._codec import VERSION, Dump, encode, jsonable
 
@@ -316,12 +316,10 @@ class Event:
         times = {key: self._data[key] for key in _TIMES if isinstance(self._data.get(key), float)}
         dump = Dump(data, self.get_attachments(), self._closed, times=times, version=VERSION)
         path = os.path.join(event_dir, f"{safe_name(str(self._data['uid']))}-{unique_id()}.json")
-        content = encode(dump)
         try:
-            write_atomic(path, content)
-        except FileNotFoundError:
-            os.makedirs(event_dir, exist_ok=True)
-            write_atomic(path, content)
+            write_atomic(path, encode(dump))
+        except OSError as error:
+            raise EventError(f"{self!r} can't be dumped: {error.strerror}", path) from error
         return path
 
     @classmethod

@@ -61,14 +61,19 @@ def _invisible(char: str) -> bool:
 def write_atomic(path: str, content: bytes) -> None:
     """Write *content* so that *path* appears complete or not at all; it is replaced if it is there.
 
-    Not synced: it survives a crash of the process, not of the machine.
+    Its folder is made if it is not there. Not synced: it survives a crash of the process, not of the machine.
 
     :raises OSError: nothing is left behind
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    fd = os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
+    flags |= getattr(os, "O_BINARY", 0)
+    try:
+        fd = os.open(temporary, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        fd = os.open(temporary, flags, 0o666)
     try:
         try:
             view = memoryview(content)

@@ -8,7 +8,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Any
 
-from e3_event import Attachment, Event, EventError, EventHandler
+from e3_event import Attachment, DeliveryError, Event, EventError, EventHandler
 from e3_event.handler_tools import attachments, event_json, safe_name, snapshot_id, write_atomic
 
 if TYPE_CHECKING:
@@ -39,20 +39,18 @@ class FileHandler(EventHandler):
     def send_event(self, event: Event) -> bool:
         """Write the event.
 
-        :raises OSError: a file can't be written (the folder is not writable, the disk is full)
+        :raises DeliveryError: a file can't be written; says which and why (no right to, the disk is full)
         """
         event = event.snapshot()
-        shown_id = snapshot_id(event)
         place = os.path.join(self.log_dir, f"{safe_name(str(event['name']))}-{safe_name(str(event['uid']))}")
+        own_place = f"{place}-{snapshot_id(event)}"
         files = attachments(event)
-        if files:
-            self._store(files, place, f"{place}-{shown_id}")
-        path, content = f"{place}-{shown_id}.json", event_json(event, indent=2, sort_keys=True)
         try:
-            write_atomic(path, content)
-        except FileNotFoundError:
-            os.makedirs(self.log_dir, exist_ok=True)
-            write_atomic(path, content)
+            if files:
+                self._store(files, place, own_place)
+            write_atomic(f"{own_place}.json", event_json(event, indent=2, sort_keys=True))
+        except OSError as error:
+            raise DeliveryError(f"{error.strerror or error}: {error.filename or own_place}") from error
         return True
 
     def _store(self, files: Iterable[Attachment], place: str, own_place: str) -> None:
