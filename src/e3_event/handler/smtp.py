@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +11,18 @@ from e3_event.handler_tools import Secret, decode_fields, encode_fields, snapsho
 
 from ._mail import Envelope, Mail
 from ._mail_headers import mailboxes, one_line, refuse_control_characters
-from ._smtp_answers import UnavailableError, UnknownOutcomeError
-from ._smtp_connect import connect
-from ._smtp_connection import Connection
+from ._smtp_pool import Pool
 from ._smtp_servers import TIMEOUT, parse
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Sequence
 
     from e3_event import Event
 
     from ._mail_headers import Mailbox
-    from ._smtp_answers import Answers, Refusal
+    from ._smtp_answers import Refusal
     from ._smtp_servers import Server
 
-#: A server that failed is left alone for this many times as long as the failure took, so that at most a
-#: tenth of the time is lost to servers that are down.
-_PAUSE_FACTOR = 10
-_LONGEST_PAUSE = 60.0
-#: A mail may take this many times as long as one answer. What is left of that in the end is how long the
-#: verdict is waited for: to give up earlier might deliver the mail twice (RFC 5321, section 4.5.3.2).
-_WHOLE = 10
 #: Snapshots whose recipients are remembered.
 _REMEMBERED = 1000
 _LONGEST_VALUE = 200  # characters of the event that a placeholder puts into the subject
@@ -88,9 +77,7 @@ class SMTPHandler(EventHandler):
             "ca_file": ca_file,
             "timeout": timeout,
         }
-        self._connection: Connection | None = None
-        self._contexts: dict[str, ssl.SSLContext] = {}
-        self._down: dict[Server, tuple[float, str]] = {}  # until when it is left alone, and why
+        self._pool = Pool()
         self._reached: OrderedDict[str, set[str]] = OrderedDict()
         refuse_control_characters("subject", subject)
         self._addresses()
@@ -119,7 +106,7 @@ class SMTPHandler(EventHandler):
         if all(box.address in reached for box in envelope.recipients):
             return True
         troubles: list[str] = []
-        up = self._up(servers, troubles)
+        up = self._pool.up(servers, troubles)
         with Mail(event, envelope) as mail:
             noes = self._ask(up, mail, reached, troubles)
             if mail.too_large:
@@ -130,10 +117,7 @@ class SMTPHandler(EventHandler):
 
     def close(self) -> None:
         """Part from the server. The next event connects again, with the CA files read anew."""
-        connection, self._connection = self._connection, None
-        self._contexts = {}
-        if connection is not None:
-            connection.close()
+        self._pool.close()
 
     @classmethod
     def decode_config(cls, config_str: str) -> dict[str, Any]:
@@ -152,23 +136,6 @@ class SMTPHandler(EventHandler):
         servers = [str(server) for server in self._servers()]
         return encode_fields([self.default_subject, self.from_addr, self.to_addr, *servers])
 
-    def _up(self, servers: Sequence[Server], troubles: list[str]) -> list[Server]:
-        """Those to be asked; the others, which failed a moment ago, go to *troubles*.
-
-        :raises DeliveryError: there is none
-        """
-        now = time.monotonic()
-        waits = {server: self._down.get(server, (now, ""))[0] - now for server in servers}
-        up = [server for server in servers if waits[server] <= 0]
-        troubles += [
-            f"{self._down[server][1]} (asked again in {waits[server]:.1f} s)"
-            for server in servers
-            if waits[server] > 0
-        ]
-        if not up:
-            raise DeliveryError("; ".join(troubles), retry_after=min(waits.values()))
-        return up
-
     def _ask(
         self, servers: list[Server], mail: Mail, reached: set[str], troubles: list[str]
     ) -> dict[str, Refusal]:
@@ -186,49 +153,12 @@ class SMTPHandler(EventHandler):
             ]
             if not waiting:
                 break
-            for address, refusal in self._offer(server, mail, waiting, troubles).items():
+            for address, refusal in self._pool.offer(server, mail, waiting, troubles).items():
                 if refusal is None:
                     reached.add(address)
                 else:
                     noes[address] = refusal
         return noes
-
-    def _offer(self, server: Server, mail: Mail, recipients: list[str], troubles: list[str]) -> Answers:
-        """Offer the mail to one server. What keeps that from answering goes to *troubles*.
-
-        :raises DeliveryError: the server has the mail, perhaps; nobody else may be asked
-        """
-        started = time.monotonic()
-        try:
-            answers = self._deliver(server, mail, recipients)
-        except UnavailableError as error:
-            now = time.monotonic()
-            pause = min(_PAUSE_FACTOR * (now - started), _LONGEST_PAUSE)
-            self._down[server] = (now + pause, error.messages[-1])
-            troubles.append(error.messages[-1])
-            return {}
-        except UnknownOutcomeError as error:
-            raise DeliveryError(
-                f"{error.messages[-1]}; the mail may have arrived, the next try has the same Message-ID"
-                f" {mail.message_id}"
-            ) from error
-        self._down.pop(server, None)
-        return answers
-
-    def _deliver(self, server: Server, mail: Mail, recipients: list[str]) -> Answers:
-        """Deliver over the kept connection, or over a new one if the server has closed that by now."""
-        deadline = time.monotonic() + _WHOLE * server.timeout
-        kept = self._connection
-        if kept is not None and kept.usable(server):
-            try:
-                return kept.deliver(mail, recipients, deadline)
-            except UnavailableError:
-                pass
-        fresh = connect(server, self._contexts)
-        self._connection = fresh if isinstance(fresh, Connection) else None
-        if kept is not None:
-            kept.close()
-        return fresh.deliver(mail, recipients, deadline)
 
     def _reached_by(self, shown_id: str) -> set[str]:
         """Those for whom a server took this snapshot; the oldest snapshots are forgotten."""
