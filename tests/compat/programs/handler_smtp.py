@@ -85,6 +85,7 @@ answer, (sender, recipients, message) = mailed(handler(), make(b=1, a="gr\u00fc\
 see("answer", answer)
 see("envelope", [sender, recipients])
 see("headers", [message["Subject"], message["From"], message["To"]])
+see("braces in the subject", mailed(handler(subject="{name} {nothing}"), make())[1][2]["Subject"])
 see("further headers", [name for name in ("Date", "Message-ID", "MIME-Version") if message[name]])
 see("type", message.get_content_type())
 see("first part", [parts(message)[0].get_content_type(), parts(message)[0].get_filename()])
