@@ -77,7 +77,13 @@ def _hold_dict(value: dict[Any, Any], where: str, depth: int, marked: list[str])
                 text, exact = repr(text), False
             if not exact:
                 marked.append(f"{where}.{text}" if where else text)
-        if item is None or (type(item) is str and item.isascii()):  # most values: no call, no place
+        kind = type(item)
+        if (
+            item is None
+            or (kind is str and item.isascii())
+            or (kind is float and item - item == 0)
+            or (kind is int and MIN_INT <= item <= MAX_INT)
+        ):  # as in _hold, without a call: most values are such
             held[text] = item
         else:
             held[text] = _hold(item, f"{where}.{text}" if where else text, depth + 1, marked)
@@ -148,7 +154,7 @@ def decode_dump(raw: bytes, origin: str) -> Dump:
             f"dump format {dump.version} is newer than this e3-event reads ({VERSION}); upgrade it", origin
         )
     for key in ("name", "uid"):
-        if not isinstance(dump.data.get(key), str | int):
+        if not isinstance(dump.data.get(key), (str, int)):
             raise EventError(f"no event dump: `data` needs a {key}, a text", origin)
     return dump
 
@@ -158,7 +164,8 @@ def check_strict(raw: bytes, dump: Dump) -> None:
 
     :raises ValueError: says which
     """
-    marked = jsonable({"data": dump.data})[1]
+    marked: list[str] = []
+    _hold_dict(dump.data, "data", 1, marked)
     if marked:
         raise ValueError(
             f"the value of `{marked[0]}` is out of range (integers: 64 bits; depth: {MAX_DEPTH})"

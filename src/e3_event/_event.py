@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, Self
 
+    from ._codec import Dump
+
     #: What tells that a file is untouched: device, inode, size in bytes, mtime in ns.
     Stamp = tuple[int, int, int, int]
 
@@ -52,6 +54,24 @@ def _uuid7() -> object:
         from uuid_utils import uuid7
     _uuid7 = uuid7
     return uuid7()
+
+
+def _jsonable(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The codec's. It loads at the first call, as it brings msgspec, and then takes this place."""
+    global _jsonable
+    from ._codec import jsonable
+
+    _jsonable = jsonable
+    return jsonable(data)
+
+
+def _decode_dump(raw: bytes, origin: str) -> Dump:
+    """The codec's, as `_jsonable`."""
+    global _decode_dump
+    from ._codec import decode_dump
+
+    _decode_dump = decode_dump
+    return decode_dump(raw, origin)
 
 
 class Attachment:
@@ -305,9 +325,9 @@ class Event:
         :raises EventError: JSON can't hold a value (says which key), or the file can't be written (says why);
             nothing is left behind
         """
-        from ._codec import VERSION, Dump, encode, jsonable
+        from ._codec import VERSION, Dump, encode
 
-        data, marked = jsonable(self.as_dict())
+        data, marked = _jsonable(self.as_dict())
         if marked:
             raise EventError(
                 f"{self!r} can't be dumped: JSON can't hold the value of `{marked[0]}`; give it as text or"
@@ -330,14 +350,12 @@ class Event:
 
         :raises EventError: there is no such file, or it is no dump; says where and what
         """
-        from ._codec import decode_dump
-
         filename = os.fspath(json_filename)
         try:
             raw = read_bytes(filename)
         except OSError as error:
             raise EventError(f"can't be read: {error.strerror}", filename) from error
-        dump = decode_dump(raw, filename)
+        dump = _decode_dump(raw, filename)
         event = cls.__new__(cls)
         state = event.__dict__
         state["_data"] = data = dump.data
@@ -370,19 +388,17 @@ class Snapshot(Event):
         _snapshot_id: str
 
     def __init__(self, event: Event) -> None:
-        from ._codec import jsonable
-
         present, changed, left_out = _look_at(event._attachments)
-        shown, as_text = jsonable(event.as_dict())
+        shown, as_text = _jsonable(event.as_dict())
         for key, value in (
             ("sent_as_text", as_text),
             ("attachments_changed", changed),
             ("attachments_left_out", left_out),
         ):
             if value:
-                shown.setdefault(key, jsonable({key: value})[0][key])  # names may hold anything
+                shown.setdefault(key, _jsonable({key: value})[0][key])  # names may hold anything
         state = self.__dict__
-        state["_data"] = jsonable(event._data)[0]
+        state["_data"] = _jsonable(event._data)[0]
         state["_shown"] = shown
         state["_attachments"] = present
         state["_formatters"] = {}
@@ -422,9 +438,7 @@ class Snapshot(Event):
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `as_dict` of the event gave when the snapshot was made."""
-        from ._codec import jsonable
-
-        return jsonable(self._shown)[0]
+        return _jsonable(self._shown)[0]
 
     def snapshot(self) -> Snapshot:
         """Return itself."""
