@@ -125,7 +125,7 @@ def encode(data: Any, *, indent: int = 0, sort_keys: bool = False) -> bytes:
     :param indent: spaces a level; 0 writes one line without spaces
     """
     raw = msgspec.json.encode(data, order="sorted" if sort_keys else None)
-    if not raw.isascii():
+    if not raw.isascii() or b"\x7f" in raw:  # as the json module, which writes DEL as an escape
         import json
 
         text = json.dumps(msgspec.to_builtins(data), sort_keys=sort_keys, separators=(",", ":"))
