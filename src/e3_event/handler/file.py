@@ -13,6 +13,7 @@ from e3_event.handler_tools import attachments, event_json, safe_name, snapshot_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from io import BufferedReader
 
 
 class FileHandler(EventHandler):
@@ -39,7 +40,7 @@ class FileHandler(EventHandler):
     def send_event(self, event: Event) -> bool:
         """Write the event.
 
-        :raises DeliveryError: a file can't be written; says which and why (no right to, the disk is full)
+        :raises DeliveryError: a file can't be written; says why (no right to, the disk is full)
         """
         event = event.snapshot()
         place = os.path.join(self.log_dir, f"{safe_name(str(event['name']))}-{safe_name(str(event['uid']))}")
@@ -50,7 +51,7 @@ class FileHandler(EventHandler):
                 self._store(files, place, own_place)
             write_atomic(f"{own_place}.json", event_json(event, indent=2, sort_keys=True))
         except OSError as error:
-            raise DeliveryError(f"{error.strerror or error}: {error.filename or own_place}") from error
+            raise DeliveryError(f"{error.strerror or error}: {self.log_dir}") from error
         return True
 
     def _store(self, files: Iterable[Attachment], place: str, own_place: str) -> None:
@@ -78,9 +79,16 @@ class FileHandler(EventHandler):
         return folder.replace("|", "%7C")
 
 
+def _opened(attachment: Attachment) -> BufferedReader:
+    try:
+        return attachment.open()
+    except OSError as error:
+        raise DeliveryError(f"attachment {attachment.name!r} can't be read: {error}") from error
+
+
 def _copy(attachment: Attachment, path: str) -> None:
     """Copy an attachment with its mode and mtime."""
-    with attachment.open() as source, open(path, "xb") as target:
+    with _opened(attachment) as source, open(path, "xb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
         status = os.fstat(source.fileno())
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
