@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -56,8 +57,7 @@ class EventManager:
 
         :return: an outcome for each handler, in the order they were called
         """
-        from ._report import Report
-
+        report, _ = _report_types()
         if not self.handlers and not self._warned:
             self._warned = True
             logger.warning("there is no handler: events go nowhere (add_handler, or set %s)", HANDLERS_VAR)
@@ -70,7 +70,7 @@ class EventManager:
         for outcome in outcomes:
             if not outcome.delivered:
                 logger.error("%r: handler %s failed: %s", event, outcome.handler, outcome.reason)
-        return Report(
+        return report(
             name=str(event["name"]),
             uid=str(event["uid"]),
             snapshot_id=snapshot._snapshot_id if reading.delivered else None,
@@ -218,9 +218,8 @@ class _Attempt:
         return True
 
     def outcome(self, handler: str) -> Outcome:
-        from ._report import Outcome
-
-        return Outcome(
+        _, outcome = _report_types()
+        return outcome(
             handler=handler,
             delivered=self.delivered,
             reason=self.reason,
@@ -228,6 +227,14 @@ class _Attempt:
             retry_after=self.retry_after,
             duration=self.duration,
         )
+
+
+@functools.cache
+def _report_types() -> tuple[type[Report], type[Outcome]]:
+    """Load them when they are first needed (they bring msgspec), at the cost of one import statement."""
+    from ._report import Outcome, Report
+
+    return Report, Outcome
 
 
 def _close(handler: EventHandler) -> None:
