@@ -121,6 +121,27 @@ def send_logging(setting: Setting) -> Work:
     return _sender(setting.load(), ("logging", "bench", logging.INFO))
 
 
+def send_memory(setting: Setting) -> Work:
+    """A handler that keeps the last thousand events as JSON, such as a queue would have them."""
+    from collections import deque
+
+    from e3_event import Event, EventHandler, EventManager
+    from e3_event.handler_tools import event_json
+
+    class Queue(EventHandler):
+        def __init__(self) -> None:
+            self.kept: deque[bytes] = deque(maxlen=1000)
+
+        def send_event(self, event: Event) -> bool:
+            self.kept.append(event_json(event))
+            return True
+
+    api = setting.load()
+    manager = EventManager()
+    manager.handlers["queue"] = Queue()
+    return lambda: _delivered(manager.send_event(_make(api)))
+
+
 def send_smtp(setting: Setting) -> Work:
     os.environ["SSL_CERT_FILE"] = setting.ca_file
     return _sender(setting.load(), ("smtp", "nightly", "ci@example.net", "dev@example.net", setting.address))
@@ -139,17 +160,17 @@ def send_s3(setting: Setting) -> Work:
 
 
 def send_s3_log(setting: Setting) -> Work:
-    """With a log that another has been in the way of once: Amazon's servers refuse to write over an object,
-    which ours knows of them and has to see of others.
+    """The server has been seen to refuse writing over an object. Of Amazon's ours knows that it does; others
+    are asked first whether there is one, until they have refused once.
     """
     api = setting.load()
     manager = _manager(api, ("s3", "s3://bench/events", "s3://bench/logs"))
-    event = api.Event("nightly-build")
     for line in ("one", "two"):
-        path = os.path.join(setting.folder, "short.log")
+        path = os.path.join(setting.folder, line)
         with open(path, "w") as log:
             log.write(line)
-        event.attach_file(path, "log")
+        event = api.Event("nightly-build", uid="in-the-way")
+        event.attach_file(path)
         _delivered(manager.send_event(event))
     path = build_log(setting.folder)
     return lambda: _delivered(manager.send_event(_make(api, path)))
