@@ -23,6 +23,7 @@ ALLOWED = {
     "event": {"errors", "files", "codec"},
     "render": {"codec", "event"},
     "report": set(),
+    "retry": {"errors", "redact"},
     "plugins": {"errors", "handler"},
     "manager": {"errors", "event", "plugins", "record", "redact", "report"},
     "record": {"config", "event", "redact"},
