@@ -18,7 +18,8 @@ def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
     """A home of its own for each test; returns it."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
-    for name in ("E3_EVENT_HANDLERS", "E3_ENABLE_FEATURE", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NO_COLOR"):
+    ours = ("E3_EVENT_HANDLERS", "E3_EVENT_CONFIG", "E3_ENABLE_FEATURE")
+    for name in (*ours, "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return home
 

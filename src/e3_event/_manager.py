@@ -150,7 +150,7 @@ class EventManager:
                 raise EventError(
                     f"handler {name!r} can't be put into {var_name}: a `|`, or a `=` in its name"
                 )
-            entries.append(f"{name}={config}")
+            entries.append(f"{_exported(name, handler)}={config}")
         os.environ[var_name] = "|".join(entries)
 
     def record(self, name: str, /, uid: str | None = None, **kwargs: Any) -> Recording:
@@ -235,6 +235,14 @@ def _report_types() -> tuple[type[Report], type[Outcome]]:
     from ._report import Outcome, Report
 
     return Report, Outcome
+
+
+def _exported(name: str, handler: EventHandler) -> str:
+    """Return a handler's name, with its type in front if it has none (as those of a configuration file)."""
+    if _plugins.is_installed(name.partition(":")[0]):
+        return name
+    kind = _plugins.type_of(type(handler))
+    return f"{kind}:{name}" if kind else name
 
 
 def _close(handler: EventHandler) -> None:

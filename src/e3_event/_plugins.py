@@ -36,6 +36,18 @@ def find(name: str) -> type[EventHandler]:
     return found
 
 
+def type_of(cls: type[EventHandler]) -> str | None:
+    """Return the type name of a class, the inverse of `find`; `None`: it is of no installed type."""
+    targets = {**{name: point.value for name, point in _entry_points().items()}, **BUILT_IN}
+    own = f"{cls.__module__}:{cls.__qualname__}"
+    return next((name for name, target in targets.items() if target == own), None)
+
+
+def is_installed(name: str) -> bool:
+    """Is there a handler type of this name?"""
+    return name in BUILT_IN or name in _entry_points()
+
+
 def installed() -> dict[str, str]:
     """Return the handler types that can be had: `{name: distribution}`."""
     found = {name: point.dist.name if point.dist else point.value for name, point in _entry_points().items()}

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("e3_event.cli.run", "Run a command and send an event about it, with its output."),
     "send": ("e3_event.cli.send", "Send an event."),
     "check": ("e3_event.cli.check", "Send a test event through every configured handler."),
+    "config": ("e3_event.cli.config", "Check the configuration file, or show what is in force."),
     "handlers": ("e3_event.cli.handlers", "Show the installed handlers and the configured ones."),
     "completion": ("e3_event.cli.completion", "Print the script that lets a shell complete e3-event."),
 }
@@ -51,12 +52,18 @@ class _Group(click.Group):
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Handlers come from the environment variable E3_EVENT_HANDLERS, as in"
-    " `file=/var/log/events|logging=build,INFO`; without it events go into the folder that"
-    " `e3-event handlers` shows.\n\n"
+    " `file=/var/log/events|logging=build,INFO`, else from the configuration file; without both, events go"
+    " into the folder that `e3-event handlers` shows.\n\n"
     "Exit codes: 0 done, 1 not delivered, 2 bad usage or configuration; `run` exits as its command does.",
 )
 @click.version_option(package_name="e3-event", message="%(prog)s %(version)s")
-def command() -> None:
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(),
+    help="The configuration file.  [default: what E3_EVENT_CONFIG names, else the user's, else that in /etc]",
+)
+def command(config: str | None) -> None:
     """Tell other services what a build, a test run or a batch job did, with its logs."""
 
 
@@ -79,7 +86,8 @@ def _main(args: list[str] | None) -> int:
         say(error.format_message(), context.command_path if context else "e3-event")
         return error.exit_code
     except EventError as error:
-        say(str(error))
+        for problem in getattr(error, "problems", [str(error)]):  # a configuration file may have several
+            say(problem)
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130

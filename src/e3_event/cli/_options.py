@@ -49,6 +49,12 @@ def _attachments(_ctx: click.Context, _param: click.Parameter, values: Sequence[
     return found
 
 
+def config_file() -> str | None:
+    """The file that `--config` names, which is an option of `e3-event` itself."""
+    path: str | None = click.get_current_context().find_root().params.get("config")
+    return path
+
+
 data = click.option(
     "--data",
     "-d",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import textwrap
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from e3_event import EventError, EventManager, _plugins
-from e3_event._config import default_handlers
+from e3_event._config import handlers_source, load_handlers
 from e3_event._manager import HANDLERS_VAR
 from e3_event._redact import redact
 from e3_event._render import plain
@@ -31,13 +30,12 @@ def handlers(as_json: bool) -> int:
     found: dict[str, Any] = {
         "installed": [_installed(name, source) for name, source in sorted(_plugins.installed().items())],
         "configured": [],
-        "configured_by": HANDLERS_VAR if os.environ.get(HANDLERS_VAR, "").strip(" |") else "default",
+        "configured_by": handlers_source(_options.config_file()) or "default",
     }
     manager = EventManager()
     error = ""
     try:
-        manager.load_handlers_from_env()
-        default_handlers(manager)
+        found["configured_by"] = load_handlers(manager, _options.config_file()) or "default"
     except EventError as problem:
         error = found["error"] = str(problem).strip()
     found["configured"] = [
@@ -47,8 +45,8 @@ def handlers(as_json: bool) -> int:
         print_json(found)
     else:
         _show(found)
-    if error:
-        say(error)
+    for line in error.splitlines():
+        say(line)
     return 2 if error else 0
 
 
@@ -86,11 +84,9 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(f"  {plain(handler['name']):<{width}}  {_state(handler)}")
         if handler.get("configuration"):
             _wrapped(plain(handler["configuration"]), " " * (width + 4))
-    by = (
-        HANDLERS_VAR
-        if found["configured_by"] == HANDLERS_VAR
-        else f"by default, as {HANDLERS_VAR} is not set"
-    )
+    by = plain(found["configured_by"])
+    if by == "default":
+        by = f"by default, as neither {HANDLERS_VAR} nor a configuration file names any"
     click.echo()
     click.secho(f"Configured ({by})", bold=True)
     width = max((len(handler["name"]) for handler in found["configured"]), default=0)

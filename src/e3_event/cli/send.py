@@ -50,11 +50,10 @@ def configured() -> EventManager:
 
     :raises EventError: the configuration is wrong
     """
-    from e3_event._config import default_handlers
+    from e3_event._config import load_handlers
 
     manager = EventManager()
-    manager.load_handlers_from_env()
-    default_handlers(manager)
+    load_handlers(manager, _options.config_file())
     return manager
 
 
