@@ -87,8 +87,14 @@ def test_the_rule_catches_an_import_the_other_way() -> None:
 
 
 @pytest.mark.parametrize(
-    "heavy", ["msgspec", "json", "uuid", "typing", "dataclasses", "subprocess", "email", "ssl", "boto3"]
+    "heavy",
+    ["msgspec", "json", "uuid", "typing", "dataclasses", "subprocess", "email", "ssl", "boto3", "tomllib"],
 )
 def test_importing_the_package_does_not_load(heavy: str) -> None:
     code = f"import sys, e3_event; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_recording_without_a_configuration_file_does_not_load_what_reads_one() -> None:
+    code = "import sys, e3_event\nwith e3_event.record('x'): pass\nsys.exit('tomllib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

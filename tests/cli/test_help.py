@@ -31,9 +31,16 @@ def section(name: str) -> str:
     return found[1]
 
 
+def parameters_of(found: click.Command) -> Iterator[click.Parameter]:
+    """The parameters of a subcommand and, if it is a group, of those below."""
+    yield from found.params
+    for below in found.commands.values() if isinstance(found, click.Group) else ():
+        yield from below.params
+
+
 def parameters() -> Iterator[tuple[str, str]]:
     for name in COMMANDS:
-        for parameter in subcommand(name).params:
+        for parameter in parameters_of(subcommand(name)):
             if isinstance(parameter, click.Option):
                 yield from ((name, option) for option in parameter.opts)
             else:
@@ -47,14 +54,22 @@ def test_every_option_and_argument_is_documented_with_its_command(name: str, par
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_option_is_documented_that_is_not_there(name: str) -> None:
-    there = {option for parameter in subcommand(name).params for option in parameter.opts} | {"--help"}
+    there = {option for parameter in parameters_of(subcommand(name)) for option in parameter.opts} | {
+        "--help"
+    }
     table = "".join(re.findall(r"^\| (`-.*?) \|", section(name), re.MULTILINE))
-    assert set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", table)) <= there
+    assert set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", table)) <= there | {"--help"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_that_is_shown_without_loading_is_that_of_the_command(name: str) -> None:
     assert subcommand(name).short_help == COMMANDS[name][1]
+
+
+def test_the_options_of_the_program_are_documented() -> None:
+    front = PAGE.partition("\n## ")[0]
+    for parameter in command.params:
+        assert all(f"`e3-event {option}" in front for option in parameter.opts if option.startswith("--"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

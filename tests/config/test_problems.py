@@ -15,6 +15,11 @@ ONE_PROBLEM = {
         "line 1: spol",
         "no such key; did you mean spool?",
     ),
+    "a table below an unknown one": (
+        "\n[e3.spool]\n",
+        "line 2: e3",
+        "no such key; there are: spool, handlers",
+    ),
     "a key of nothing": (
         "x = 1\n",
         "line 1: x",

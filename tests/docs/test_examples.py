@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from e3_event._config._file import load_config
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,7 +39,7 @@ FENCE = re.compile(
     r"(?P<before>[^\n]*\n)?\n?^ *(?P<fence>`{3,})(?P<language>[^\n`]*)\n(?P<code>.*?)^ *(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
-FILE_NAME = re.compile(r"# (\S+\.py)\n")
+FILE_NAME = re.compile(r"# (\S+\.(?:py|toml))\n")
 
 PYTHON_SESSION = f"""
 import json, sys
@@ -154,20 +156,24 @@ class Page:
                 printed = self.run_python(block, self.blocks[n + 1 :])
             elif block.executed and block.language == "console":
                 self.run_console(block)
+            elif block.language == "toml" and (named := FILE_NAME.match(block.code)):
+                self.save(named[1], block, self.blocks[n + 1 :])
 
     def run_python(self, block: Block, later: list[Block]) -> str | None:
         """Run a block, or save it under the file name of its first line, for the blocks after it."""
         if found := FILE_NAME.match(block.code):
-            name = found[1]
-            if not any(name.removesuffix(".py") in other.code for other in later if other.executed):
-                self.fail(block, f"{name} is never used")
-            (self.folder / name).write_text(block.code)
+            self.save(found[1], block, later)
             return None
         padding = "\n" * (block.line - 1)  # a traceback names the line of the page
         printed, status = self.python.ask(json.dumps([self.name, padding + block.code]))
         if status is None:
             self.fail(block, printed)
         return printed
+
+    def save(self, name: str, block: Block, later: list[Block]) -> None:
+        if not any(name.removesuffix(".py") in other.code for other in later if other.executed):
+            self.fail(block, f"{name} is never used")
+        (self.folder / name).write_text(block.code)
 
     def run_console(self, block: Block) -> None:
         commands = list(commands_of(block))
@@ -214,6 +220,21 @@ def test_few_examples_are_not_executed() -> None:
     assert len(skipped) <= MOST_NOT_EXECUTED, skipped
 
 
+def test_every_toml_example_is_a_right_configuration_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", "example")
+    path = tmp_path / "config.toml"
+    path.touch(0o600)
+    blocks = [block for name in PAGES for block in blocks_of((ROOT / name).read_text())]
+    files = [block.code for block in blocks if block.language == "toml" and "[handlers." in block.code]
+    assert files
+    for text in files:
+        path.write_text(text)
+        if not text.startswith("# wrong.toml"):
+            load_config(str(path))
+
+
 def test_every_fence_of_a_page_is_seen() -> None:
     for name in PAGES:
         text = (ROOT / name).read_text()
@@ -227,6 +248,16 @@ print("hello")
 ```
 ```python
 x = 20
+```
+```toml
+# table.toml
+[table]
+```
+```python
+print(open("table.toml").readlines()[1])
+```
+```output
+[table]
 ```
 
 Text between.
@@ -271,6 +302,7 @@ BROKEN = {
     "no command": "```console\nmake test\n```",
     "a language that is not run": "```bash\nmake\n```",
     "a file that is never used": "```python\n# a.py\nprint()\n```",
+    "a table that is never used": "```toml\n# a.toml\nx = 1\n```",
     "an empty reason": "<!-- not executed: -->\n```python\nraise ValueError\n```",
 }
 

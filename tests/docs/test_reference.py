@@ -14,6 +14,8 @@ import pytest
 
 import e3_event
 from e3_event import handler_tools, testing
+from e3_event._config._file import HANDLER_KEYS, SpoolConfig
+from e3_event._retry import RetryPolicy
 from e3_event.handler import BUILT_IN
 
 if TYPE_CHECKING:
@@ -108,6 +110,20 @@ def test_every_field_of_a_handlers_configuration_is_on_its_page(kind: str) -> No
 def test_every_reserved_key_and_every_status_is_explained(key: str) -> None:
     rows = [line for line in (DOCS / "events.md").read_text().splitlines() if line.startswith("| `")]
     assert any(f"`{key}`" in row.split("|")[1] for row in rows)
+
+
+CONFIGURATION = {
+    "`[spool]`": SpoolConfig.__struct_fields__,
+    "`[handlers.NAME]`": (*HANDLER_KEYS, "any other"),
+    "`retry`": RetryPolicy.__struct_fields__,
+}
+
+
+@pytest.mark.parametrize("table", CONFIGURATION)
+def test_the_keys_of_the_configuration_file_and_no_others_are_explained(table: str) -> None:
+    section = (DOCS / "configuration.md").read_text().partition(f"### {table}\n")[2].partition("\n##")[0]
+    keys = re.findall(r"^\| `?([a-z_ ]+?)`? \|", section, re.MULTILINE)
+    assert sorted(keys) == sorted([*CONFIGURATION[table], "key"])
 
 
 def clauses() -> dict[str, str]:

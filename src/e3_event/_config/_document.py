@@ -95,10 +95,11 @@ class Document:
         for number, line in enumerate(self._text.split("\n"), 1):
             head, equals, _ = line.partition("=")
             if line.lstrip().startswith("["):
-                table = _key(line) or table
-                lines.setdefault(table, number)
-            elif equals and (key := _key(f"{head}= 0")):
-                lines.setdefault((*table, *key), number)
+                key = table = _key(line) or table
+            else:
+                key = (*table, *_key(f"{head}= 0")) if equals else ()
+            for length in range(1, len(key) + 1):
+                lines.setdefault(key[:length], number)
         return lines
 
 
