@@ -26,8 +26,8 @@ class Recording:
     exception `error` and `traceback` (secrets in them are masked).
 
     An exception of the block goes on its way. Sending never raises: what failed is logged and in `report`.
-    If the manager has no handlers by then, those of `E3_EVENT_HANDLERS` are added; if there are none
-    either, events go to files in the user's state folder.
+    If the manager has no handlers by then, those of `E3_EVENT_HANDLERS` are added, else those of the
+    configuration file; if there are none either, events go to files in the user's state folder.
 
     :ivar report: what became of the event, once it was sent
     """
