@@ -35,7 +35,7 @@ class Row:
     :ivar what: its name in the table
     :ivar goal: what is to be reached; None: the row informs
     :ivar count: operations in a batch
-    :ivar seconds: time for the batches of all sides; `--quick` takes a fifth
+    :ivar seconds: time for the batches of all sides; `--quick` takes a tenth
     :ivar unit: of the values: `s` or `MB`
     :ivar server: the server that it needs
     :ivar floor: is there a raw operation to compare with?
