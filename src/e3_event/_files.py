@@ -90,9 +90,13 @@ def write_atomic(path: str, content: bytes) -> None:
 def open_regular(path: str) -> BufferedReader:
     """Open *path* for reading if it is a regular file (or a link to one); never blocks on anything else.
 
-    :raises OSError: it is missing, unreadable, or a folder, FIFO, device or socket
+    :raises OSError: it is missing, unreadable, or a folder, FIFO, device or socket, or no path at all
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    try:
+        status = os.stat(path)
+    except ValueError as error:  # a NUL or a surrogate that no file name can hold
+        raise OSError(f"not a path: {path!r}") from error
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(f"not a regular file: {path}")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = open(  # noqa: SIM115  the caller closes it
@@ -111,10 +115,7 @@ def read_bytes(path: str) -> bytes:
     """
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
-        content = os.read(fd, _BLOCK)
-        if len(content) == _BLOCK:
-            content += b"".join(iter(lambda: os.read(fd, _BLOCK), b""))
-        return content
+        return b"".join(iter(lambda: os.read(fd, _BLOCK), b""))  # a pipe may give less than it will have
     finally:
         os.close(fd)
 
