@@ -73,6 +73,7 @@ def _run(row: Row, servers: Servers, folder: str, share: float) -> Result:
         try:
             setting = servers.setting(row.server) if row.server else {}
             env = dict(os.environ)
+            env.pop("PYTHONDONTWRITEBYTECODE", None)  # both are compiled, as what pip installs is
             if row.server == "s3":
                 env |= S3_ACCOUNT | {"AWS_ENDPOINT_URL": f"http://{setting['address']}"}
             sides = []
