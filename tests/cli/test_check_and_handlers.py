@@ -44,7 +44,7 @@ def test_one_that_fails_is_named_with_the_reason(one_broken: Events) -> None:
     assert done.returncode == 1
     good, bad = done.stdout.decode().splitlines()
     assert good.startswith("file      delivered in ")
-    assert bad.startswith("file:bad  not delivered: NotADirectoryError")
+    assert bad.startswith("file:bad  not delivered: Not a directory")
     assert one_broken.only()
 
 
