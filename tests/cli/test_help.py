@@ -121,6 +121,18 @@ def test_a_reader_that_went_away_is_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["handlers"], ["send", "x", "--json"], ["completion", "bash"]]
+)
+def test_output_that_can_not_be_written_is_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"e3-event: OSError: [Errno 28] No space left on device\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_printed(shell: str) -> None:
     done = e3_event("completion", shell)

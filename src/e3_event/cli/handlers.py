@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from e3_event import EventError, EventManager, _plugins
-from e3_event._config import default_handlers
+from e3_event._config import use_state_folder
 from e3_event._manager import HANDLERS_VAR
-from e3_event._redact import redact
+from e3_event._redact import describe, redact
 from e3_event._render import plain
 
 from . import _options
@@ -37,7 +37,7 @@ def handlers(as_json: bool) -> int:
     error = ""
     try:
         manager.load_handlers_from_env()
-        default_handlers(manager)
+        use_state_folder(manager)
     except EventError as problem:
         error = found["error"] = str(problem).strip()
     found["configured"] = [
@@ -75,8 +75,8 @@ def _documented(cls: type) -> str:
 def _configuration(handler: Any) -> str:
     try:
         return redact(handler.encode_config())
-    except EventError as error:
-        return f"not shown: {error}"
+    except Exception as error:  # noqa: BLE001  a foreign handler
+        return f"not shown: {describe(error)}"
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -57,13 +57,13 @@ def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], com
 def _load(manager: EventManager) -> None:
     """Give *manager* the configured handlers, or (with a line on stderr) the default one."""
     from e3_event import EventError
-    from e3_event._config import default_handlers, state_folder
+    from e3_event._config import state_folder, use_state_folder
 
     try:
         manager.load_handlers_from_env()
     except EventError as error:
         say(f"{error}; the event goes to {state_folder()}")
-    default_handlers(manager)
+    use_state_folder(manager)
 
 
 def _send(job: Job, manager: EventManager) -> None:

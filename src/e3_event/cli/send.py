@@ -48,13 +48,13 @@ def send(
 def configured() -> EventManager:
     """Return a manager with the configured handlers, else with the default one.
 
-    :raises EventError: the configuration is wrong
+    :raises EventError: the configuration is wrong, or there is no default one
     """
-    from e3_event._config import default_handlers
+    from e3_event._config import use_state_folder
 
     manager = EventManager()
     manager.load_handlers_from_env()
-    default_handlers(manager)
+    use_state_folder(manager)
     return manager
 
 
