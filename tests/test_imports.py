@@ -24,7 +24,7 @@ ALLOWED = {
     "render": {"codec", "event"},
     "report": set(),
     "plugins": {"errors", "handler"},
-    "manager": {"errors", "event", "plugins", "record", "redact", "report"},
+    "manager": {"codec", "errors", "event", "plugins", "record", "redact", "report"},
     "record": {"config", "event", "redact"},
     "config": {"errors", "manager"},
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
