@@ -189,8 +189,8 @@ class EventManager:
 
     def _build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EventHandler:
         cls = self.get_handler(name)
-        if "|" in name or "=" in name:
-            raise EventError(f"a handler's name has no `|` and no `=`: {name!r}")
+        if "|" in name or "=" in name or name.endswith(":"):
+            raise EventError(f"a handler is `type` or `type:label`, without `|` and `=`, not {name!r}")
         _plugins.require(cls)
         try:
             return cls(*args, **kwargs)
