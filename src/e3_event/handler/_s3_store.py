@@ -56,7 +56,10 @@ class Place(NamedTuple):
         key = (found[2] or "").rstrip("/") if found else ""
         if found is None or {".", ".."} & set(key.split("/")):
             shown = redact(url.rpartition("@")[2])  # before it stands what may be a secret
-            raise EventError(f"{field}: s3://bucket or s3://bucket/prefix is needed, not {shown!r}")
+            raise EventError(
+                f"{field}: s3://bucket or s3://bucket/prefix is needed, the bucket with 3 characters or more,"
+                f" not {shown!r}"
+            )
         if len(key.encode("utf-8", "replace")) > MAX_CONFIGURED_KEY:
             raise EventError(f"{field}: the prefix has more than {MAX_CONFIGURED_KEY} bytes")
         return cls(found[1], f"{key}/" if key else "")
