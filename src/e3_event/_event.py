@@ -370,7 +370,7 @@ class Event:
             for name, (path, sha1) in dump.attachments.items()
         }
         for key, value in dump.times.items():
-            if key in _TIMES and event.format_date(key, value) == {key: data.get(key)}:
+            if key in _TIMES and event.format_date(key, value).get(key) == data.get(key):
                 data[key] = value
         return event
 

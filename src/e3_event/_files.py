@@ -114,7 +114,10 @@ def read_bytes(path: str) -> bytes:
     """
     fd = os.open(path, os.O_RDONLY | _PRIVATE)
     try:
-        return b"".join(iter(lambda: os.read(fd, _BLOCK), b""))  # a pipe may give less than it will have
+        content = os.read(fd, _BLOCK)
+        if more := os.read(fd, _BLOCK):  # a pipe may give less than it will have
+            content = b"".join((content, more, *iter(lambda: os.read(fd, _BLOCK), b"")))
+        return content
     finally:
         os.close(fd)
 
