@@ -22,7 +22,7 @@ ALLOWED = {
     "redact": {"errors", "codec"},
     "event": {"errors", "files", "codec"},
     "render": {"codec", "event"},
-    "report": set(),
+    "report": {"render"},
     "plugins": {"errors", "handler"},
     "manager": {"codec", "errors", "event", "plugins", "record", "redact", "report"},
     "record": {"config", "event", "redact"},

@@ -149,6 +149,21 @@ def test_a_manager_that_was_used_can_be_copied(
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_hostile_name_cannot_forge_a_line_of_a_report() -> None:
+    report = manager_of(it=Recorder()).dispatch(Event("x\n  file: delivered\x1b[2K"))
+    assert len(str(report).splitlines()) == 2
+    assert "\x1b" not in str(report)
+
+
+@pytest.mark.parametrize(("wished", "told"), [(3, 3), (1.5, 1.5), ("soon", None), ([], None)], ids=str)
+def test_only_a_number_is_a_time_to_wait(wished: object, told: float | None) -> None:
+    error = OSError("slow down")
+    error.retry_after = wished  # type: ignore[attr-defined]  # as foreign exceptions have it
+    recorder = Recorder()
+    recorder.failures = [error]
+    assert manager_of(it=recorder).dispatch(Event("x")).failed[0].retry_after == told
+
+
 def test_without_a_handler_the_answer_is_true_and_a_warning_comes_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -429,6 +444,8 @@ class TestEnvironment:
         monkeypatch.setenv("OUT", "before")
         with pytest.raises(EventError, match="handler 'bar' can't be put into OUT"):
             manager_of(bar=Bar()).handler_config_as_env("OUT")
+        with pytest.raises(EventError, match=r"handler 'it:\\x00' can't be put into OUT"):
+            manager_of(**{"it:\0": Recorder()}).handler_config_as_env("OUT")
         assert os.environ["OUT"] == "before"
 
     def test_configurations_are_never_logged(

@@ -146,7 +146,9 @@ def test_the_handlers_of_the_environment_are_loaded_once(
 def test_without_any_handler_events_go_to_the_state_folder(private_environment: Path) -> None:
     with EventManager().record("kept"):
         pass
-    (file,) = (private_environment / ".local/state/e3-event/events").glob("*.json")
+    folder = private_environment / ".local/state/e3-event/events"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (file,) = folder.glob("*.json")
     assert json.loads(file.read_text())["name"] == "kept"
 
 

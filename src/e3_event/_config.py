@@ -37,10 +37,17 @@ def default_handlers(manager: EventManager) -> None:
 def use_state_folder(manager: EventManager) -> None:
     """Give *manager* a `file` handler in the state folder if it has no handler.
 
+    The folder is made for its owner alone, as the XDG base directory specification wants it.
+
     :raises EventError: there is no such folder
     """
     if not manager.handlers:
-        manager.add_handler("file", state_folder())
+        folder = state_folder()
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        except OSError:  # the handler tells when an event is sent
+            pass
+        manager.add_handler("file", folder)
 
 
 def state_folder() -> str:

@@ -166,9 +166,9 @@ class EventManager:
         entries = []
         for name, handler in self.handlers.items():
             config = handler.encode_config()
-            if "|" in config or "|" in name or "=" in name or "\0" in config:
+            if "=" in name or any(char in name + config for char in "|\0"):
                 raise EventError(
-                    f"handler {name!r} can't be put into {var_name}: a `|`, or a `=` in its name"
+                    f"handler {name!r} can't be put into {var_name}: a `|` or a NUL, or a `=` in its name"
                 )
             entries.append(f"{name}={config}")
         os.environ[var_name] = "|".join(entries)
@@ -238,7 +238,8 @@ class _Attempt:
         self.delivered = False
         self.reason = describe(error)
         self.rejected = isinstance(error, RejectedError)
-        self.retry_after = getattr(error, "retry_after", None)
+        wished = getattr(error, "retry_after", None)  # a foreign exception may have anything there
+        self.retry_after = wished if isinstance(wished, (int, float)) else None
         return True
 
     def outcome(self, handler: str) -> Outcome:
