@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+    from click.shell_completion import CompletionItem
+
 
 def _data(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
     """Decode `key=text` and `key:=JSON`; of two with one key the last counts."""
@@ -47,6 +49,13 @@ def _attachments(_ctx: click.Context, _param: click.Parameter, values: Sequence[
             raise click.BadParameter(f"{item!r}: write it as name=path")
         found[name] = path
     return found
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a file."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 data = click.option(

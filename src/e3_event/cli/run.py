@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], command: tuple[str, ...]) -> int:
     """Run COMMAND and send one event about it: how it ended, how long it took, and its output as the
     attachment `log`.

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @_options.data
 @_options.attach
-@click.option("--from-file", "dump", metavar="DUMP", help="Send the event that Event.dump has written there.")
+@click.option(
+    "--from-file",
+    "dump",
+    metavar="DUMP",
+    shell_complete=_options.files,
+    help="Send the event that Event.dump has written there.",
+)
 @_options.as_json
 def send(
     name: str | None, data: dict[str, Any], attachments: dict[str, str], dump: str | None, as_json: bool
