@@ -153,13 +153,16 @@ def test_a_reader_never_sees_an_event_that_is_incomplete_or_before_its_attachmen
     with watcher:
         assert watcher.stdout is not None
         watcher.stdout.readline()
-        (tmp_path / "log").write_text("x" * 100_000)
-        handler = FileHandler(str(out))
-        for number in range(200):
-            event = Event("seen", uid=str(number), padding="y" * 50_000)
-            event.attach_file(str(tmp_path / "log"))
-            assert handler.send_event(event)
-        assert watcher.wait(timeout=60) == 0
+        try:
+            (tmp_path / "log").write_text("x" * 100_000)
+            handler = FileHandler(str(out))
+            for number in range(200):
+                event = Event("seen", uid=str(number), padding="y" * 50_000)
+                event.attach_file(str(tmp_path / "log"))
+                assert handler.send_event(event)
+            assert watcher.wait(timeout=60) == 0
+        finally:
+            watcher.kill()
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
