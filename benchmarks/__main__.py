@@ -15,11 +15,11 @@ import time
 from .environments import MissingError, e3_core_python, e3_core_s3_python, peers_python
 from .measure import ROOT, Result, Side, SideError, measure
 from .rows import PEER_ROWS, ROWS, Row
-from .servers import CA_FILE, S3_ACCOUNT, running
+from .servers import S3_ACCOUNT, Servers
 from .table import HEAD, as_json, line
 
 #: Share of a row's time that `--quick` takes.
-QUICK = 0.2
+QUICK = 0.1
 
 
 def main() -> int:
@@ -31,10 +31,12 @@ def main() -> int:
     started = time.monotonic()
     print(HEAD, flush=True)
     results = []
-    os.makedirs(os.path.join(ROOT, ".cache"), exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=os.path.join(ROOT, ".cache")) as folder:
+    cache = os.path.join(ROOT, ".cache")
+    os.makedirs(cache, exist_ok=True)
+    share = QUICK if options.quick else 1.0
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=cache) as folder, Servers(folder) as servers:
         for row in chosen:
-            results.append(_run(row, os.path.join(folder, row.name), QUICK if options.quick else 1.0))
+            results.append(_run(row, servers, os.path.join(folder, row.name), share))
             print(line(results[-1]), flush=True)
     about = _about()
     print(f"\n{about}; {time.monotonic() - started:.0f} s\n")
@@ -48,7 +50,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [row.name for row in ROWS + PEER_ROWS]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"one of: {', '.join(names)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="a fifth of the time; the figures are rougher")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the time; the figures are rougher")
     parser.add_argument("--peers", action="store_true", help="the rows against other peers than e3-core, too")
     parser.add_argument("--json", metavar="FILE", help="write all figures into FILE")
     options = parser.parse_args()
@@ -58,24 +60,22 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(row: Row, folder: str, share: float) -> Result:
-    """Run one row: its server, its sides, its batches. What goes wrong is in the result."""
+def _run(row: Row, servers: Servers, folder: str, share: float) -> Result:
+    """Run one row: its sides, its batches. What goes wrong is in the result."""
     result = Result(row)
+    pythons = dict.fromkeys(row.sides, sys.executable)
+    try:
+        pythons[row.peer] = _python_of(row)
+    except MissingError as error:
+        del pythons[row.peer]
+        result.missing = str(error)
     with contextlib.ExitStack() as stack:
         try:
+            setting = servers.setting(row.server) if row.server else {}
             env = dict(os.environ)
-            setting = {}
-            if row.server:
-                place = os.path.join(folder, "server")
-                setting["address"] = address = stack.enter_context(running(row.server, place))
-                setting["ca_file"] = os.path.join(place, CA_FILE)
-                env |= S3_ACCOUNT | {"AWS_ENDPOINT_URL": f"http://{address}"}
-            pythons = dict.fromkeys(row.sides, sys.executable)
-            try:
-                pythons[row.peer] = _python_of(row)
-            except MissingError as error:
-                del pythons[row.peer]
-                result.missing = str(error)
+            env.pop("PYTHONDONTWRITEBYTECODE", None)  # both are compiled, as what pip installs is
+            if row.server == "s3":
+                env |= S3_ACCOUNT | {"AWS_ENDPOINT_URL": f"http://{setting['address']}"}
             sides = []
             for name, python in pythons.items():
                 side = Side(name, row, python, setting | {"folder": os.path.join(folder, name)}, env)

@@ -35,7 +35,7 @@ class Row:
     :ivar what: its name in the table
     :ivar goal: what is to be reached; None: the row informs
     :ivar count: operations in a batch
-    :ivar seconds: time for the batches of all sides; `--quick` takes a fifth
+    :ivar seconds: time for the batches of all sides; `--quick` takes a tenth
     :ivar unit: of the values: `s` or `MB`
     :ivar server: the server that it needs
     :ivar floor: is there a raw operation to compare with?
@@ -70,9 +70,9 @@ ROWS = (
     Row("first-event", "import, and a first event to file", None, floor=False),
     Row("create", "create, 5 attributes, close", Goal(0.5), 2000),
     Row("as-dict", "as_dict", None, 3000),
-    Row("dump", "dump", Goal(0.8), 200),
+    Row("dump", "dump", Goal(0.8), 20),
     Row("load", "load", Goal(0.5), 500),
-    Row("send-file", "create, send to file", Goal(0.6), 100),
+    Row("send-file", "create, send to file", Goal(0.6), 20),
     Row("send-logging", "create, send to logging", Goal(0.7), 300),
     Row("send-smtp", "create, send to smtp, TLS", Goal(1.8, faster=True), 10, 8.0, server="smtp"),
     Row("build-mail", "build a mail with 1 MB", Goal(0.4), 2, 6.0),
@@ -92,7 +92,7 @@ PEER_ROWS = tuple(
         ("memory-opentelemetry", _MEMORY, "opentelemetry", "send-memory", 500, ""),
         ("memory-sentry", _MEMORY, "sentry-sdk", "send-memory", 50, "http"),
         ("logging-structlog", "create, send to logging", "structlog", "send-logging", 300, ""),
-        ("file-cloudevents", "create, send to file", "cloudevents", "send-file", 100, ""),
+        ("file-cloudevents", "create, send to file", "cloudevents", "send-file", 20, ""),
         ("smtp-apprise", "create, send to smtp, TLS", "apprise", "send-smtp", 5, "smtp"),
     )
 )

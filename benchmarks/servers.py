@@ -19,6 +19,7 @@ from .measure import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 #: Where the `smtp` server puts the certificate of its authority, in its folder.
 CA_FILE = "ca.pem"
@@ -33,8 +34,36 @@ S3_ACCOUNT = {
 }
 
 
+class Servers:
+    """The servers of a run, each started when it is first needed. A context manager.
+
+    :param folder: each has a folder in it
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._stack = contextlib.ExitStack()
+        self._addresses: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def setting(self, name: str) -> dict[str, str]:
+        """Where a server is, as in a worker's `Setting`.
+
+        :raises RuntimeError: it did not start; says what it said
+        """
+        folder = os.path.join(self._folder, name)
+        if name not in self._addresses:
+            self._addresses[name] = self._stack.enter_context(_running(name, folder))
+        return {"address": self._addresses[name], "ca_file": os.path.join(folder, CA_FILE)}
+
+
 @contextlib.contextmanager
-def running(name: str, folder: str) -> Iterator[str]:
+def _running(name: str, folder: str) -> Iterator[str]:
     """Run a server and give its address, `host:port`."""
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "server.log")

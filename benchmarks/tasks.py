@@ -160,26 +160,13 @@ def send_s3(setting: Setting) -> Work:
 
 
 def send_s3_log(setting: Setting) -> Work:
-    """The server has been seen to refuse writing over an object. Of Amazon's ours knows that it does; others
-    are asked first whether there is one, until they have refused once.
-    """
-    api = setting.load()
-    manager = _manager(api, ("s3", "s3://bench/events", "s3://bench/logs"))
-    for line in ("one", "two"):
-        path = os.path.join(setting.folder, line)
-        with open(path, "w") as log:
-            log.write(line)
-        event = api.Event("nightly-build", uid="in-the-way")
-        event.attach_file(path)
-        _delivered(manager.send_event(event))
-    path = build_log(setting.folder)
-    return lambda: _delivered(manager.send_event(_make(api, path)))
+    return _sender(setting.load(), ("s3", "s3://bench/events", "s3://bench/logs"), build_log(setting.folder))
 
 
-def _sender(api: Any, handler: tuple[Any, ...]) -> Work:
+def _sender(api: Any, handler: tuple[Any, ...], attach: str = "") -> Work:
     """Create an event and send it through a manager with one handler."""
     manager = _manager(api, handler)
-    return lambda: _delivered(manager.send_event(_make(api)))
+    return lambda: _delivered(manager.send_event(_make(api, attach)))
 
 
 def _manager(api: Any, handler: tuple[Any, ...]) -> Any:

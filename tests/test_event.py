@@ -156,7 +156,7 @@ class TestAttachments:
             "as-path": (str(log), sha1(b"first line\n")),
         }
 
-    @pytest.mark.parametrize("path", ["missing", ".", "fifo", "dangling"])
+    @pytest.mark.parametrize("path", ["missing", ".", "fifo", "dangling", "nul\0", "\ud800"])
     def test_what_is_no_file_is_refused(
         self, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -297,6 +297,29 @@ class TestSnapshots:
         assert shown["deep"] == {"nan": "nan"}
         assert shown["sent_as_text"] == ["path", "deep.nan"]
 
+    def test_data_and_attachments_may_be_added_while_one_is_made(self, tmp_path: Path, log: Path) -> None:
+        """As another thread may; here what is called meanwhile does it, so that it always happens."""
+
+        class Adding:
+            def __str__(self) -> str:
+                setattr(event, unique_id(), "more")
+                return "text"
+
+        class Attaching(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                event.attach_file(str(log), "more")
+
+        event = Event("x", odd=Adding())
+        event.set_formatter("odd", lambda key, value: {key: str(value)})
+        gone = tmp_path / "gone"
+        gone.write_bytes(b"x")
+        event.attach_file(str(gone), "gone")
+        event.attach_file(str(log), "kept")
+        gone.unlink()
+        logging.getLogger("e3.event").addHandler(Attaching())
+        assert list(event.snapshot().get_attachments()) == ["kept"]
+        assert list(event.get_attachments()) == ["gone", "kept", "more"]
+
     def test_an_as_dict_of_a_subclass_is_honoured(self) -> None:
         class Short(Event):
             def as_dict(self) -> dict[str, Any]:
@@ -346,6 +369,22 @@ class TestDumps:
                 Event("x", odd=value).dump(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
+    def test_an_attachment_whose_path_is_no_text_is_refused_and_leaves_no_file(self, tmp_path: Path) -> None:
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+        Path(path).write_bytes(b"x")
+        event = Event("x")
+        event.attach_file(path)
+        with pytest.raises(EventError, match="name or path of attachment 'log' is no UTF-8"):
+            event.dump(tmp_path / "dumps")
+        assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+    def test_a_snapshot_can_be_loaded_as_one(self, tmp_path: Path, log: Path) -> None:
+        event = Event("x", uid="u")
+        event.attach_file(str(log))
+        loaded = Snapshot.load(event.snapshot().dump(tmp_path))
+        assert (loaded.as_dict(), list(loaded.get_attachments())) == (event.as_dict(), ["log"])
+        assert loaded.snapshot_id
+
     @pytest.mark.parametrize("uid", ["../../up", "a/b", "\0", "x" * 5000])
     def test_the_uid_never_leads_out_of_the_folder(self, uid: str, tmp_path: Path) -> None:
         path = Event("x", uid=uid).dump(tmp_path / "in")
@@ -368,7 +407,7 @@ class TestDumps:
         with pytest.raises(OSError, match="SHA-1 differs"):
             attachments(snapshot)[0].open()
 
-    @pytest.mark.parametrize("target", ["/etc/shadow", "/etc/passwd", "/dev/zero", "fifo", "/"])
+    @pytest.mark.parametrize("target", ["/etc/shadow", "/etc/passwd", "/dev/zero", "fifo", "/", "nul\0"])
     def test_a_dump_cannot_make_us_send_a_file_that_its_writer_cannot_read(
         self, target: str, tmp_path: Path
     ) -> None:

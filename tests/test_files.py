@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from e3_event._files import MAX_NAME, open_regular, safe_name, write_atomic
+from e3_event._files import MAX_NAME, open_regular, read_bytes, safe_name, write_atomic
 from e3_event.testing import HOSTILE
 
 any_text = st.text(st.characters() | st.sampled_from("/\\.%~:\0 A")) | st.sampled_from(HOSTILE)
@@ -103,6 +103,20 @@ def test_only_regular_files_are_opened_and_nothing_blocks(tmp_path: Path) -> Non
                 open_regular(str(tmp_path / name))
     with pytest.raises(OSError, match="not a regular file"):
         open_regular("/dev/zero")
+    for no_path in ("a\0b", "\ud800"):
+        with pytest.raises(OSError, match="not a path"):
+            open_regular(no_path)
     for name in ("file", "link"):
         with open_regular(str(tmp_path / name)) as file:
             assert file.read() == b"x"
+
+
+def test_a_pipe_that_gives_its_content_in_pieces_is_read_to_its_end() -> None:
+    reading, writing = os.pipe2(os.O_DIRECT)  # a read gives what one write wrote
+    os.write(writing, b"first ")
+    os.write(writing, b"second")
+    os.close(writing)
+    try:
+        assert read_bytes(f"/dev/fd/{reading}") == b"first second"
+    finally:
+        os.close(reading)

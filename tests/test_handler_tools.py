@@ -47,6 +47,9 @@ class TestSecret:
         secret = Secret(file=str(file))
         with pytest.raises(EventError, match=f"the file {file}, .* can't be read: .*No such file"):
             secret.get()
+        file.write_text("\n")
+        with pytest.raises(EventError, match=f"the file {file}, .* is empty"):
+            secret.get()
         file.write_text(" hunter2\n")
         assert secret.get() == "hunter2"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from e3_event import Event, EventManager
+from e3_event.handler.file import FileHandler
 from e3_event.testing import Recorder
 
 
@@ -57,6 +59,7 @@ def test_a_failed_block_tells_why_and_its_exception_goes_on(
     ("error", "status"),
     [
         (KeyboardInterrupt(), "cancelled"),
+        (asyncio.CancelledError(), "cancelled"),
         (SystemExit(3), "failed"),
         (SystemExit(0), "ok"),
         (SystemExit(), "ok"),
@@ -143,7 +146,9 @@ def test_the_handlers_of_the_environment_are_loaded_once(
 def test_without_any_handler_events_go_to_the_state_folder(private_environment: Path) -> None:
     with EventManager().record("kept"):
         pass
-    (file,) = (private_environment / ".local/state/e3-event/events").glob("*.json")
+    folder = private_environment / ".local/state/e3-event/events"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (file,) = folder.glob("*.json")
     assert json.loads(file.read_text())["name"] == "kept"
 
 
@@ -155,6 +160,66 @@ def test_a_broken_variable_is_logged_and_events_go_to_the_state_folder(
         pass
     assert list((private_environment / ".local/state/e3-event/events").glob("kept-*.json"))
     assert "E3_EVENT_HANDLERS, entry 1 (nonsense)" in caplog.text
+
+
+def test_a_foreign_handler_that_can_not_be_made_is_logged_and_the_state_folder_used(
+    private_environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(self: FileHandler, log_dir: str) -> None:
+        if "events" not in log_dir:
+            raise OSError("refused")
+        self.log_dir = log_dir
+
+    monkeypatch.setattr(FileHandler, "__init__", make)
+    monkeypatch.setenv("E3_EVENT_HANDLERS", "file=elsewhere")
+    with EventManager().record("kept"):
+        pass
+    assert list((private_environment / ".local/state/e3-event/events").glob("kept-*.json"))
+    assert "E3_EVENT_HANDLERS, entry 1 (file): the configuration does not fit (OSError)" in caplog.text
+
+
+def test_without_a_home_it_is_logged_and_nothing_raised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    recording = EventManager().record("x")
+    with recording:
+        pass
+    assert recording.report is not None
+    assert "there is no folder for events, as this user has no home: set E3_EVENT_HANDLERS" in caplog.text
+
+
+def test_of_several_threads_one_loads_the_handlers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    everybody = threading.Barrier(8)
+
+    class Slow(FileHandler):
+        def __init__(self, log_dir: str) -> None:
+            super().__init__(log_dir)
+            try:
+                everybody.wait(0.1)  # those that load as well come together here
+            except threading.BrokenBarrierError:
+                pass
+
+    def work() -> None:
+        with shared.record("x"):
+            pass
+
+    monkeypatch.setattr("e3_event.handler.file.FileHandler", Slow)
+    monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}|logging=,50")
+    shared = EventManager()
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "is replaced" not in caplog.text
+    assert len(list(tmp_path.iterdir())) == 8
 
 
 def test_it_gives_an_ordinary_event(manager: EventManager) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e3_event import Event, EventHandler
+from e3_event import DeliveryError, Event, EventHandler
 from e3_event.handler_tools import attachments
 from e3_event.testing import HandlerContract, Recorder
 
@@ -136,3 +136,11 @@ def test_a_recorder_keeps_takes_and_fails_as_told() -> None:
         recorder.send_event(Event("two"))
     assert recorder.send_event(Event("three"))
     assert [event.name for event in recorder.events] == ["three"]
+
+
+def test_a_bad_event_keeps_none_of_a_batch_back() -> None:
+    recorder = Recorder()
+    recorder.failures = [KeyError("foreign"), DeliveryError("ours")]
+    answers = list(recorder.send_events([Event(name) for name in "abc"]))
+    assert [type(answer) for answer in answers] == [KeyError, DeliveryError, bool]
+    assert [event.name for event in recorder.events] == ["c"]

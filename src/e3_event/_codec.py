@@ -69,9 +69,11 @@ def _hold(value: Any, where: str, depth: int, marked: list[str]) -> Any:
 
 def _hold_dict(value: dict[Any, Any], where: str, depth: int, marked: list[str]) -> dict[str, Any]:
     held: dict[str, Any] = {}
+    odd = False
     for key, item in value.items():
         text = key
-        if type(key) is not str or not key.isascii() or key in held:
+        if odd or type(key) is not str or not key.isascii():
+            odd = True  # what comes behind it may become the same text
             text, exact = _key(key)
             while text in held:  # 1 and "1" in one dict: both are kept
                 text, exact = repr(text), False

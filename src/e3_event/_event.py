@@ -298,7 +298,7 @@ class Event:
         """Return the data as a dictionary for JSON, each key shown by its formatter if it has one."""
         formatters = self._formatters
         shown: dict[str, Any] = {}
-        for key, value in self._data.items():
+        for key, value in self._data.copy().items():  # another thread may add to it
             if key in formatters:
                 shown.update(formatters[key](key, value))
             elif key in _TIMES:
@@ -333,8 +333,12 @@ class Event:
                 f"{self!r} can't be dumped: JSON can't hold the value of `{marked[0]}`; give it as text or"
                 " as a finite number of 64 bits, or set a formatter for it"
             )
+        attachments = self.get_attachments()
+        for name, attachment in attachments.items():
+            if _jsonable({name: attachment})[1]:
+                raise EventError(f"{self!r} can't be dumped: name or path of attachment {name!r} is no UTF-8")
         times = {key: self._data[key] for key in _TIMES if isinstance(self._data.get(key), float)}
-        dump = Dump(data, self.get_attachments(), self._closed, times=times, version=VERSION)
+        dump = Dump(data, attachments, self._closed, times=times, version=VERSION)
         path = os.path.join(event_dir, f"{safe_name(str(self._data['uid']))}-{unique_id()}.json")
         try:
             write_atomic(path, encode(dump))
@@ -366,7 +370,7 @@ class Event:
             for name, (path, sha1) in dump.attachments.items()
         }
         for key, value in dump.times.items():
-            if key in _TIMES and event.format_date(key, value) == {key: data.get(key)}:
+            if key in _TIMES and event.format_date(key, value).get(key) == data.get(key):
                 data[key] = value
         return event
 
@@ -388,7 +392,7 @@ class Snapshot(Event):
         _snapshot_id: str
 
     def __init__(self, event: Event) -> None:
-        present, changed, left_out = _look_at(event._attachments)
+        present, changed, left_out = _look_at(event._attachments.copy())  # other threads may add to it
         shown, as_text = _jsonable(event.as_dict())
         for key, value in (
             ("sent_as_text", as_text),
@@ -398,7 +402,7 @@ class Snapshot(Event):
             if value:
                 shown.setdefault(key, _jsonable({key: value})[0][key])  # names may hold anything
         state = self.__dict__
-        state["_data"] = _jsonable(event._data)[0]
+        state["_data"] = _jsonable(event._data.copy())[0]
         state["_shown"] = shown
         state["_attachments"] = present
         state["_formatters"] = {}
@@ -439,6 +443,11 @@ class Snapshot(Event):
     def as_dict(self) -> dict[str, Any]:
         """Return what `as_dict` of the event gave when the snapshot was made."""
         return _jsonable(self._shown)[0]
+
+    @classmethod
+    def load(cls, json_filename: str | os.PathLike[str]) -> Self:
+        """Read an event as `Event.load`, and take a snapshot of it."""
+        return cls(Event.load(json_filename))
 
     def snapshot(self) -> Snapshot:
         """Return itself."""

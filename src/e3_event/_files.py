@@ -20,6 +20,8 @@ _DEVICES = frozenset(
 _HARMLESS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*").fullmatch
 _DIGEST = 32  # hex digits of SHA-256 that stand for the tail of a long name
 _BLOCK = 1 << 16  # bytes
+#: How each file is opened: as bytes, and not for the programs that this process starts.
+_PRIVATE = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def safe_name(name: str, limit: int = MAX_NAME) -> str:
@@ -67,8 +69,7 @@ def write_atomic(path: str, content: bytes) -> None:
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    flags |= getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PRIVATE
     try:
         fd = os.open(temporary, flags, 0o666)
     except FileNotFoundError:
@@ -90,14 +91,16 @@ def write_atomic(path: str, content: bytes) -> None:
 def open_regular(path: str) -> BufferedReader:
     """Open *path* for reading if it is a regular file (or a link to one); never blocks on anything else.
 
-    :raises OSError: it is missing, unreadable, or a folder, FIFO, device or socket
+    :raises OSError: it is missing, unreadable, or a folder, FIFO, device or socket, or no path at all
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    try:
+        status = os.stat(path)
+    except ValueError as error:  # a NUL or a surrogate that no file name can hold
+        raise OSError(f"not a path: {path!r}") from error
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(f"not a regular file: {path}")
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = open(  # noqa: SIM115  the caller closes it
-        os.open(path, flags | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)), "rb"
-    )
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | _PRIVATE
+    file = open(os.open(path, flags), "rb")  # noqa: SIM115  the caller closes it
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # replaced in between
         file.close()
         raise OSError(f"not a regular file: {path}")
@@ -109,11 +112,11 @@ def read_bytes(path: str) -> bytes:
 
     :raises OSError: it can't be read
     """
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    fd = os.open(path, os.O_RDONLY | _PRIVATE)
     try:
         content = os.read(fd, _BLOCK)
-        if len(content) == _BLOCK:
-            content += b"".join(iter(lambda: os.read(fd, _BLOCK), b""))
+        if more := os.read(fd, _BLOCK):  # a pipe may give less than it will have
+            content = b"".join((content, more, *iter(lambda: os.read(fd, _BLOCK), b"")))
         return content
     finally:
         os.close(fd)

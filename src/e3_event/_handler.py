@@ -5,8 +5,6 @@ from __future__ import annotations
 import abc
 import re
 
-from ._errors import EventError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +46,7 @@ class EventHandler(abc.ABC):
         for event in events:
             try:
                 yield self.send_event(event)
-            except EventError as error:
+            except Exception as error:  # noqa: BLE001  a bad event does not keep the next ones back
                 yield error
 
     def close(self) -> None:  # noqa: B027  most handlers have nothing to let go of

@@ -39,7 +39,13 @@ class EventManager:
     def __init__(self) -> None:
         self.handlers: dict[str, EventHandler] = {}
         self._warned = False
-        self._forget_locks()
+        # Keys have the process id: what a thread of the parent held at a fork means nothing to the child.
+        self._locks: dict[tuple[int, int], threading.RLock] = {}
+        self._telling: set[tuple[int, int]] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` take: all but what belongs to running threads."""
+        return {**self.__dict__, "_locks": {}, "_telling": set()}
 
     def send_event(self, event: Event) -> bool:
         """Send an event to all handlers, in order; one that fails does not keep it from the next.
@@ -67,15 +73,27 @@ class EventManager:
             self._deliver(name, handler, snapshot) if reading.delivered else reading.outcome(name)
             for name, handler in list(self.handlers.items())
         )
-        for outcome in outcomes:
-            if not outcome.delivered:
-                logger.error("%r: handler %s failed: %s", event, outcome.handler, outcome.reason)
-        return report(
-            name=str(event["name"]),
-            uid=str(event["uid"]),
+        told = report(
+            name=_text(event["name"]),
+            uid=_text(event["uid"]),
             snapshot_id=snapshot._snapshot_id if reading.delivered else None,
             outcomes=outcomes,
         )
+        if not told.ok:
+            self._tell(event, told.failed)
+        return told
+
+    def _tell(self, event: Event, failed: tuple[Outcome, ...]) -> None:
+        """Log what failed; not again when the log makes events of its records and these fail as well."""
+        here = (os.getpid(), threading.get_ident())
+        if here in self._telling:
+            return
+        self._telling.add(here)
+        try:
+            for outcome in failed:
+                logger.error("%r: handler %s failed: %s", event, outcome.handler, outcome.reason)
+        finally:
+            self._telling.discard(here)
 
     def _deliver(self, name: str, handler: EventHandler, snapshot: Snapshot) -> Outcome:
         with self._lock_of(handler), _Attempt() as attempt:
@@ -121,20 +139,22 @@ class EventManager:
         :param var_name: the name of the variable
         :raises EventError: says which entry is wrong, and what would be right
         """
+        from ._redact import redact
+
         loaded = {}
         for number, entry in enumerate(os.environ.get(var_name, "").split("|"), 1):
             if not entry.strip():
                 continue
             name, _, config = entry.partition("=")
+            where = f"{var_name}, entry {number} ({redact(name)})"
             try:
                 kwargs = self.get_handler(name).decode_config(config)
                 loaded[name] = self._build(name, (), kwargs)
             except EventError as error:
-                raise EventError(f"{var_name}, entry {number} ({name}): {str(error).strip()}") from error
-            except (ValueError, TypeError) as error:  # a foreign handler; its text might hold a secret
-                raise EventError(
-                    f"{var_name}, entry {number} ({name}): the configuration does not fit"
-                ) from error
+                raise EventError(f"{where}: {str(error).strip()}") from error
+            except Exception as error:  # noqa: BLE001  a foreign handler; its text might hold a secret
+                what = f"{where}: the configuration does not fit ({type(error).__name__})"
+                raise EventError(what) from None
         self._add(loaded)
 
     def handler_config_as_env(self, var_name: str = HANDLERS_VAR) -> None:
@@ -146,9 +166,9 @@ class EventManager:
         entries = []
         for name, handler in self.handlers.items():
             config = handler.encode_config()
-            if "|" in config or "|" in name or "=" in name or "\0" in config:
+            if "=" in name or any(char in name + config for char in "|\0"):
                 raise EventError(
-                    f"handler {name!r} can't be put into {var_name}: a `|`, or a `=` in its name"
+                    f"handler {name!r} can't be put into {var_name}: a `|` or a NUL, or a `=` in its name"
                 )
             entries.append(f"{_exported(name, handler)}={config}")
         os.environ[var_name] = "|".join(entries)
@@ -161,14 +181,16 @@ class EventManager:
         return Recording(self, name, uid, kwargs)
 
     def close(self) -> None:
-        """Let the handlers let go of their connections. The manager can still be used."""
-        for handler in self.handlers.values():
-            _close(handler)
+        """Let the handlers let go of their connections, each when it is not sending. The manager can still be
+        used.
+        """
+        for handler in list(self.handlers.values()):
+            self._close(handler)
 
     def _build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EventHandler:
         cls = self.get_handler(name)
-        if "|" in name or "=" in name:
-            raise EventError(f"a handler's name has no `|` and no `=`: {name!r}")
+        if "|" in name or "=" in name or name.endswith(":"):
+            raise EventError(f"a handler is `type` or `type:label`, without `|` and `=`, not {name!r}")
         _plugins.require(cls)
         try:
             return cls(*args, **kwargs)
@@ -176,22 +198,24 @@ class EventManager:
             raise EventError(f"handler {name!r} does not take these arguments: {error}") from error
 
     def _add(self, handlers: dict[str, EventHandler]) -> None:
-        for name, handler in handlers.items():
-            old = self.handlers.get(name)
-            self.handlers[name] = handler
+        replaced = {name: self.handlers[name] for name in handlers if name in self.handlers}
+        self.handlers.update(handlers)  # in one step: no other thread sees some of them only
+        for name in handlers:
             logger.info("handler %s added", name)
-            if old is not None:
-                logger.warning("handler %s was there and is replaced; `%s:label` adds another", name, name)
-                _close(old)
+        for name, old in replaced.items():
+            logger.warning("handler %s was there and is replaced; `%s:label` adds another", name, name)
+            self._close(old)
 
-    def _lock_of(self, handler: EventHandler) -> threading.RLock:
-        if self._pid != os.getpid():  # a thread of the parent may have held them at the fork
-            self._forget_locks()
-        return self._locks.setdefault(id(handler), threading.RLock())
+    def _close(self, handler: EventHandler) -> None:
+        close = getattr(handler, "close", None)  # a handler written for e3-core has none
+        if close is not None:
+            with self._lock_of(handler), _Attempt() as attempt:
+                close()
+            if not attempt.delivered:
+                logger.warning("%s can't be closed: %s", type(handler).__name__, attempt.reason)
 
-    def _forget_locks(self) -> None:
-        self._pid = os.getpid()
-        self._locks: dict[int, threading.RLock] = {}
+    def _lock_of(self, handler: object) -> threading.RLock:
+        return self._locks.setdefault((os.getpid(), id(handler)), threading.RLock())
 
 
 class _Attempt:
@@ -214,7 +238,8 @@ class _Attempt:
         self.delivered = False
         self.reason = describe(error)
         self.rejected = isinstance(error, RejectedError)
-        self.retry_after = getattr(error, "retry_after", None)
+        wished = getattr(error, "retry_after", None)  # a foreign exception may have anything there
+        self.retry_after = wished if isinstance(wished, (int, float)) else None
         return True
 
     def outcome(self, handler: str) -> Outcome:
@@ -245,10 +270,10 @@ def _exported(name: str, handler: EventHandler) -> str:
     return f"{kind}:{name}" if kind else name
 
 
-def _close(handler: EventHandler) -> None:
-    close = getattr(handler, "close", None)  # a handler written for e3-core has none
-    if close is not None:
-        with _Attempt() as attempt:
-            close()
-        if not attempt.delivered:
-            logger.warning("%s can't be closed: %s", type(handler).__name__, attempt.reason)
+def _text(value: object) -> str:
+    """The text of a name or uid, which may be anything."""
+    if type(value) is str:
+        return value
+    from ._codec import as_text
+
+    return as_text(value)

@@ -22,17 +22,17 @@ def find(name: str) -> type[EventHandler]:
 
     :raises EventError: there is none (says which are installed), or it can't be imported (says why)
     """
-    target = BUILT_IN.get(name)
-    if target is None:
-        entry_point = _entry_points().get(name)
-        if entry_point is None:
-            raise EventError(f"no handler {name!r} is installed; installed: {', '.join(sorted(installed()))}")
-        target = entry_point.value
-    module, _, attribute = target.partition(":")
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        built_in: type[EventHandler] = getattr(import_module(module), attribute)
+        return built_in
+    point = _entry_points().get(name)
+    if point is None:
+        raise EventError(f"no handler {name!r} is installed; installed: {', '.join(sorted(installed()))}")
     try:
-        found: type[EventHandler] = getattr(import_module(module), attribute)
+        found: type[EventHandler] = point.load()
     except Exception as error:  # a foreign module may fail in any way when it is imported
-        raise EventError(f"handler {name!r} ({target}) can't be loaded: {error}") from error
+        raise EventError(f"handler {name!r} ({point.value}) can't be loaded: {error}") from error
     return found
 
 
@@ -68,9 +68,16 @@ def missing(cls: type[EventHandler]) -> dict[str, str]:
     requires = getattr(cls, "requires", {})  # a handler written for e3-core has none
     if not requires:
         return {}
+    return {module: install for module, install in requires.items() if not _is_there(module)}
+
+
+def _is_there(module: str) -> bool:
     from importlib.util import find_spec
 
-    return {module: install for module, install in requires.items() if find_spec(module) is None}
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is in
+        return False
 
 
 def _entry_points() -> dict[str, EntryPoint]:

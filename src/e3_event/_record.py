@@ -22,8 +22,8 @@ class Recording:
 
     As a context manager it gives the event; as a decorator (of a function or a coroutine function) it makes
     one event a call. The event gets `status` (`ok`; `failed` on an exception; `cancelled` on
-    KeyboardInterrupt), unless the block has set one and ended well, `duration` in seconds, and on an
-    exception `error` and `traceback` (secrets in them are masked).
+    KeyboardInterrupt and when a coroutine is cancelled), unless the block has set one and ended well,
+    `duration` in seconds, and on an exception `error` and `traceback` (secrets in them are masked).
 
     An exception of the block goes on its way. Sending never raises: what failed is logged and in `report`.
     If the manager has no handlers by then, those of `E3_EVENT_HANDLERS` are added, else those of the
@@ -93,6 +93,7 @@ def _judge(event: Event, error: BaseException | None) -> None:
 
     from ._redact import describe, redact
 
-    event.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+    # What is no Exception (KeyboardInterrupt, asyncio's CancelledError) comes from outside of the block.
+    event.status = "failed" if isinstance(error, (Exception, SystemExit)) else "cancelled"
     event.error = describe(error)
     event.traceback = redact("".join(traceback.format_exception(error)))

@@ -49,8 +49,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(outcome for outcome in self.outcomes if not outcome.delivered)
 
     def __str__(self) -> str:
+        from ._render import plain
+
         lines = [f"event {self.name} ({self.uid})"]
         for outcome in self.outcomes:
             what = "delivered" if outcome.delivered else f"not delivered: {outcome.reason}"
             lines.append(f"  {outcome.handler}: {what} ({outcome.duration:.3f} s)")
-        return "\n".join(lines)
+        return "\n".join(map(plain, lines))

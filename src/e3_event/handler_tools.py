@@ -84,7 +84,7 @@ class Secret:
     def get(self) -> str:
         """Read the secret.
 
-        :raises EventError: the variable is not set, or the file can't be read; says which
+        :raises EventError: the variable is not set, or the file can't be read or is empty; says which
         """
         if self._value:
             return self._value
@@ -97,11 +97,14 @@ class Secret:
             return found
         try:
             with open_regular(self.file) as file:
-                return file.read().decode().strip()
+                found = file.read().decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise EventError(
                 f"the file {self.file}, which should hold a secret, can't be read: {error}"
             ) from None
+        if not found:
+            raise EventError(f"the file {self.file}, which should hold a secret, is empty")
+        return found
 
     @property
     def shareable(self) -> bool:

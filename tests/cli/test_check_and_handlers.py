@@ -44,7 +44,7 @@ def test_one_that_fails_is_named_with_the_reason(one_broken: Events) -> None:
     assert done.returncode == 1
     good, bad = done.stdout.decode().splitlines()
     assert good.startswith("file      delivered in ")
-    assert bad.startswith("file:bad  not delivered: NotADirectoryError")
+    assert bad.startswith("file:bad  not delivered: Not a directory")
     assert one_broken.only()
 
 
@@ -139,3 +139,33 @@ def test_a_wrong_configuration_shows_what_is_installed_all_the_same() -> None:
     assert len(shown["installed"]) == 4
     assert shown["configured"] == []
     assert "no handler 'fil'" in shown["error"]
+
+
+def test_a_foreign_handler_that_can_not_tell_its_configuration_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "mute_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mute-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[e3_event.handler]\nmute = mute_plugin:Handler\n")
+    (tmp_path / "mute_plugin.py").write_text(
+        "from e3_event.testing import Recorder\n"
+        "class Handler(Recorder):\n"
+        "    def encode_config(self):\n"
+        "        return {}['host']\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    shown = json.loads(e3_event("handlers", "--json", E3_EVENT_HANDLERS="mute").stdout)
+    assert shown["configured"] == [{"name": "mute", "configuration": "not shown: KeyError: 'host'"}]
+
+
+@pytest.mark.parametrize("command", [["send", "x"], ["check"], ["handlers"]])
+def test_without_a_home_what_to_set_is_told_in_one_line(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    code = f"import pwd; pwd.getpwuid = {{}}.__getitem__; import e3_event.cli; e3_event.cli.main({command})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"set E3_EVENT_HANDLERS or XDG_STATE_HOME" in done.stderr

@@ -136,6 +136,18 @@ def test_a_reader_that_went_away_is_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["handlers"], ["send", "x", "--json"], ["completion", "bash"]]
+)
+def test_output_that_can_not_be_written_is_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"e3-event: OSError: [Errno 28] No space left on device\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_printed(shell: str) -> None:
     done = e3_event("completion", shell)
@@ -159,3 +171,10 @@ def test_bash_completes_commands_and_options() -> None:
 
     assert complete("e3-event ''", 1) == list(COMMANDS)
     assert complete("e3-event run --na", 2) == ["--name"]
+
+
+@pytest.mark.parametrize("words", ["run -- ./nig", "run make -f Mak", "send --from-file dumps/"])
+def test_names_of_files_are_left_to_the_shell(words: str) -> None:
+    words = f"e3-event {words}"
+    done = e3_event(_E3_EVENT_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+    assert done.stdout.startswith(b"file,")

@@ -228,7 +228,7 @@ def test_a_failed_delivery_is_one_line_and_the_exit_code_is_the_commands(tmp_pat
     done = e3_event("run", "sh", "-c", "exit 5", E3_EVENT_HANDLERS=f"file={tmp_path}/file/events")
     assert done.returncode == 5
     assert done.stderr.count(b"\n") == 1
-    assert b"the event sh was not delivered by file: NotADirectoryError" in done.stderr
+    assert b"the event sh was not delivered by file: Not a directory" in done.stderr
 
 
 def test_a_broken_configuration_does_not_keep_the_command_from_running(private_environment: Path) -> None:

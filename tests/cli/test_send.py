@@ -54,8 +54,8 @@ def test_what_was_not_delivered_is_told_for_each_handler(events: Events, tmp_pat
     done = e3_event("send", "x", E3_EVENT_HANDLERS=handlers)
     assert done.returncode == 1
     first, second = done.stderr.decode().splitlines()
-    assert first.startswith("e3-event: not delivered by file:a: NotADirectoryError")
-    assert second.startswith("e3-event: not delivered by file:b: NotADirectoryError")
+    assert first.startswith("e3-event: not delivered by file:a: Not a directory")
+    assert second.startswith("e3-event: not delivered by file:b: Not a directory")
     assert events.only()["name"] == "x"
 
 

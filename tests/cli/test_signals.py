@@ -79,6 +79,13 @@ def test_a_signal_that_was_ignored_before_stays_so_for_the_command(events: Event
     assert events.only()["status"] == "ok"
 
 
+def test_how_a_command_ends_is_known_also_where_its_end_was_ignored(events: Events) -> None:
+    script = f"trap '' CHLD; exec {' '.join(COMMAND)} run sh -c 'exit 7'"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 7
+    assert events.only()["status"] == "failed"
+
+
 def test_an_interrupt_while_the_event_is_sent_keeps_the_exit_code(tmp_path: object) -> None:
     """The handler is one that never ends: a plugin that waits for a signal."""
     code = (

@@ -110,12 +110,12 @@ class TestLine04:
     def test_a_dump_that_fails_half_way_leaves_no_file(self, tmp_path: Path) -> None:
         code = """
 import resource, signal, sys
-from e3_event import Event
+from e3_event import Event, EventError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     Event("build", log="x" * 5000).dump(sys.argv[1])
-except OSError:
+except EventError:
     sys.exit(7)
 """
         folder = tmp_path / "dumps"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -151,13 +153,16 @@ def test_a_reader_never_sees_an_event_that_is_incomplete_or_before_its_attachmen
     with watcher:
         assert watcher.stdout is not None
         watcher.stdout.readline()
-        (tmp_path / "log").write_text("x" * 100_000)
-        handler = FileHandler(str(out))
-        for number in range(200):
-            event = Event("seen", uid=str(number), padding="y" * 50_000)
-            event.attach_file(str(tmp_path / "log"))
-            assert handler.send_event(event)
-        assert watcher.wait(timeout=60) == 0
+        try:
+            (tmp_path / "log").write_text("x" * 100_000)
+            handler = FileHandler(str(out))
+            for number in range(200):
+                event = Event("seen", uid=str(number), padding="y" * 50_000)
+                event.attach_file(str(tmp_path / "log"))
+                assert handler.send_event(event)
+            assert watcher.wait(timeout=60) == 0
+        finally:
+            watcher.kill()
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -186,6 +191,41 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     )
     assert done.stdout.count("File too large: " + str(tmp_path / "out")) == 2
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_private_attachment_is_private_while_it_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+
+    def copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
+        modes.append(os.fstat(target.fileno()).st_mode & 0o777)
+        copyfileobj(source, target, length)
+
+    copyfileobj = shutil.copyfileobj
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    event = Event("x", uid="u")
+    attach(event, tmp_path / "log", b"private")
+    os.chmod(tmp_path / "log", 0o600)
+    assert FileHandler(str(tmp_path / "out")).send_event(event.snapshot())
+    assert modes == [0o600]
+    assert (tmp_path / "out/x-u/log").read_bytes() == b"private"
+
+
+def test_a_file_system_without_modes_and_owners_takes_attachments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FAT, or some network mounts; one that is mounted needs root, so the system call is replaced."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    event = Event("x", uid="u")
+    attach(event, tmp_path / "log", b"content")
+    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert FileHandler(str(tmp_path / "out")).send_event(event.snapshot())
+    assert (tmp_path / "out/x-u/log").read_bytes() == b"content"
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:

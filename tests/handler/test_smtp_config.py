@@ -111,10 +111,10 @@ def test_a_password_given_as_such_is_never_exported_or_shown() -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ("", "the subject is missing"),
-        ("a", "the from is missing"),
-        ("a,b@example.net", "the to is missing"),
-        ("a,b@example.net,c@example.net", "the server is missing"),
+        ("", "the field `subject` is missing"),
+        ("a", "the field `from` is missing"),
+        ("a,b@example.net", "the field `to` is missing"),
+        ("a,b@example.net,c@example.net", "the field `server` is missing"),
         ("a,b@example.net,c@example.net,", r"smtp_servers\[0\]: a server is"),
         ("a,,c@example.net,h", "from_addr: an address is missing"),
         ("a,b@example.net,no address,h", "to_addr: 'no address' is no mail address"),

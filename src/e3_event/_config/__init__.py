@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
+from e3_event._errors import EventError
 from e3_event._manager import HANDLERS_VAR
 
 TYPE_CHECKING = False
@@ -20,27 +21,29 @@ SYSTEM_FILE = "/etc/e3-event/config.toml"
 
 
 def default_handlers(manager: EventManager) -> None:
-    """Give *manager* the configured handlers if it has none, as `load_handlers` does.
+    """Give *manager* the configured handlers if it has none, else `file` in the state folder.
 
-    A configuration that is wrong is logged, and the state folder is used, so that the event is not lost.
+    A configuration that is wrong is logged, and the state folder is used, so that the event is not lost. That
+    there is none is logged too. Never raises. Of several threads one does it.
     """
-    from e3_event._errors import EventError
-
-    if manager.handlers:
-        return
-    try:
-        load_handlers(manager)
-    except EventError as error:
-        logger.error("%s; events go to %s", error, state_folder())
-        add_state_folder(manager)
+    with manager._lock_of(manager):
+        if manager.handlers:
+            return
+        try:
+            load_handlers(manager)
+        except EventError as error:
+            logger.error("%s; events go to the state folder", error)
+        try:
+            use_state_folder(manager)
+        except EventError as error:
+            logger.error("%s", error)
 
 
 def load_handlers(manager: EventManager, file: str | None = None) -> str:
-    """Add the configured handlers: those of `E3_EVENT_HANDLERS`, else those of the configuration file, else
-    `file` in the state folder.
+    """Add the configured handlers: those of `E3_EVENT_HANDLERS`, else those of the configuration file.
 
     :param file: the configuration file, as for `find_config`
-    :return: where they come from: the name of the variable, the path of the file, or nothing for the last
+    :return: where they come from: the name of the variable, the path of the file; nothing: there are none
     :raises EventError: the configuration is wrong, and nothing was added; says what would be right
     """
     source = handlers_source(file)
@@ -54,7 +57,6 @@ def load_handlers(manager: EventManager, file: str | None = None) -> str:
         if handlers:
             manager._add({name: handler.build() for name, handler in handlers.items()})
             return source
-    add_state_folder(manager)
     return ""
 
 
@@ -78,23 +80,43 @@ def find_config(file: str | None = None) -> str | None:
     return next((path for path in usual_files() if os.path.lexists(path)), None)
 
 
-def usual_files() -> tuple[str, str]:
+def usual_files() -> list[str]:
     """The configuration files that are looked for: the user's own, and that of the machine."""
     from platformdirs import site_config_path, user_config_path
 
-    own = os.fspath(user_config_path("e3-event") / "config.toml")
-    if os.name == "posix":
-        return own, SYSTEM_FILE
-    return own, os.fspath(site_config_path("e3-event") / "config.toml")
+    files = [SYSTEM_FILE if os.name == "posix" else os.fspath(site_config_path("e3-event") / "config.toml")]
+    try:
+        return [os.fspath(user_config_path("e3-event") / "config.toml"), *files]
+    except RuntimeError:  # this user has no home
+        return files
 
 
-def add_state_folder(manager: EventManager) -> None:
-    """Add the handler that is used when none is configured: `file` in the state folder."""
-    manager.add_handler("file", state_folder())
+def use_state_folder(manager: EventManager) -> None:
+    """Give *manager* a `file` handler in the state folder if it has no handler.
+
+    The folder is made for its owner alone, as the XDG base directory specification wants it.
+
+    :raises EventError: there is no such folder
+    """
+    if not manager.handlers:
+        folder = state_folder()
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        except OSError:  # the handler tells when an event is sent
+            pass
+        manager.add_handler("file", folder)
 
 
 def state_folder() -> str:
-    """The folder of the `file` handler that is used when none is configured (the user's own)."""
+    """The folder of the `file` handler that is used when none is configured (the user's own).
+
+    :raises EventError: this user has no home folder
+    """
     from platformdirs import user_state_path
 
-    return os.fspath(user_state_path("e3-event") / "events")
+    try:
+        return os.fspath(user_state_path("e3-event") / "events")
+    except RuntimeError as error:
+        raise EventError(
+            "there is no folder for events, as this user has no home: set E3_EVENT_HANDLERS or XDG_STATE_HOME"
+        ) from error

@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from e3_event._errors import EventError
+from e3_event._redact import describe
 
 from ._terminal import hear_the_library, say
 
@@ -89,9 +90,20 @@ def _main(args: list[str] | None) -> int:
         for problem in getattr(error, "problems", [str(error)]):  # a configuration file may have several
             say(problem)
         return 2
+    except OSError as error:
+        _forget_output()
+        say(describe(error))
+        return 1
     except (KeyboardInterrupt, click.Abort):
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _forget_output() -> None:
+    """Let what stdout could not take go to /dev/null, so that the interpreter does not try it again."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def _open_standard_streams() -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+    from click.shell_completion import CompletionItem
+
 
 def _data(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
     """Decode `key=text` and `key:=JSON`; of two with one key the last counts."""
@@ -53,6 +55,13 @@ def config_file() -> str | None:
     """The file that `--config` names, which is an option of `e3-event` itself."""
     path: str | None = click.get_current_context().find_root().params.get("config")
     return path
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a file."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 data = click.option(

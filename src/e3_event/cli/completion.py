@@ -13,7 +13,7 @@ import click
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that lets SHELL complete e3-event's subcommands and options."""
+    """Print the script that lets SHELL complete e3-event's subcommands, options and files."""
     from click.shell_completion import get_completion_class
 
     from . import command

@@ -7,7 +7,7 @@ import json
 import click
 
 from e3_event import EventError, EventManager
-from e3_event._config import find_config, handlers_source, load_handlers, usual_files
+from e3_event._config import find_config, handlers_source, load_handlers, use_state_folder, usual_files
 from e3_event._manager import HANDLERS_VAR
 from e3_event._redact import redact
 from e3_event._render import plain
@@ -110,6 +110,7 @@ def _handlers(found: Config | None) -> Iterator[Entry]:
         return
     manager = EventManager()
     source = load_handlers(manager, found.document.path if found else None) or "default"
+    use_state_folder(manager)
     for name, made in manager.handlers.items():
         yield ("handlers", name), redact(made.encode_config()), source
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from e3_event import EventError, EventManager, _plugins
-from e3_event._config import handlers_source, load_handlers
+from e3_event._config import handlers_source, load_handlers, use_state_folder
 from e3_event._manager import HANDLERS_VAR
-from e3_event._redact import redact
+from e3_event._redact import describe, redact
 from e3_event._render import plain
 
 from . import _options
@@ -36,6 +36,7 @@ def handlers(as_json: bool) -> int:
     error = ""
     try:
         found["configured_by"] = load_handlers(manager, _options.config_file()) or "default"
+        use_state_folder(manager)
     except EventError as problem:
         error = found["error"] = str(problem).strip()
     found["configured"] = [
@@ -73,8 +74,8 @@ def _documented(cls: type) -> str:
 def _configuration(handler: Any) -> str:
     try:
         return redact(handler.encode_config())
-    except EventError as error:
-        return f"not shown: {error}"
+    except Exception as error:  # noqa: BLE001  a foreign handler
+        return f"not shown: {describe(error)}"
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], command: tuple[str, ...]) -> int:
     """Run COMMAND and send one event about it: how it ended, how long it took, and its output as the
     attachment `log`.
@@ -57,13 +57,13 @@ def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], com
 def _load(manager: EventManager) -> None:
     """Give *manager* the configured handlers, or (with a line on stderr) the default one."""
     from e3_event import EventError
-    from e3_event._config import add_state_folder, load_handlers, state_folder
+    from e3_event._config import load_handlers, state_folder, use_state_folder
 
     try:
         load_handlers(manager, _options.config_file())
     except EventError as error:
         say(f"{error}; the event goes to {state_folder()}")
-        add_state_folder(manager)
+    use_state_folder(manager)
 
 
 def _send(job: Job, manager: EventManager) -> None:

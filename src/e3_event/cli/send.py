@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @_options.data
 @_options.attach
-@click.option("--from-file", "dump", metavar="DUMP", help="Send the event that Event.dump has written there.")
+@click.option(
+    "--from-file",
+    "dump",
+    metavar="DUMP",
+    shell_complete=_options.files,
+    help="Send the event that Event.dump has written there.",
+)
 @_options.as_json
 def send(
     name: str | None, data: dict[str, Any], attachments: dict[str, str], dump: str | None, as_json: bool
@@ -48,12 +54,13 @@ def send(
 def configured() -> EventManager:
     """Return a manager with the configured handlers, else with the default one.
 
-    :raises EventError: the configuration is wrong
+    :raises EventError: the configuration is wrong, or there is no default one
     """
-    from e3_event._config import load_handlers
+    from e3_event._config import load_handlers, use_state_folder
 
     manager = EventManager()
     load_handlers(manager, _options.config_file())
+    use_state_folder(manager)
     return manager
 
 

@@ -56,7 +56,10 @@ class Place(NamedTuple):
         key = (found[2] or "").rstrip("/") if found else ""
         if found is None or {".", ".."} & set(key.split("/")):
             shown = redact(url.rpartition("@")[2])  # before it stands what may be a secret
-            raise EventError(f"{field}: s3://bucket or s3://bucket/prefix is needed, not {shown!r}")
+            raise EventError(
+                f"{field}: s3://bucket or s3://bucket/prefix is needed, the bucket with 3 characters or more,"
+                f" not {shown!r}"
+            )
         if len(key.encode("utf-8", "replace")) > MAX_CONFIGURED_KEY:
             raise EventError(f"{field}: the prefix has more than {MAX_CONFIGURED_KEY} bytes")
         return cls(found[1], f"{key}/" if key else "")
@@ -97,7 +100,7 @@ class Store:
         self._pid = 0
         #: What asks a server to refuse writing over an object; empty once it is known not to understand it.
         self._condition = {"IfNoneMatch": "*"}
-        self._refused = False
+        self._refused = self._learned = False
 
     def put(self, place: Place, body: bytes, **arguments: Any) -> None:
         """Store *body*, in the place of what is there.
@@ -110,8 +113,8 @@ class Store:
     def put_file(self, place: Place, file: BufferedReader, sha1: str, **arguments: Any) -> bool:
         """Store a file unless an object is there.
 
-        Amazon refuses to write over an object when asked to. Other servers may not listen: until one has
-        refused, we look first; and so we do before what is long to send.
+        Amazon refuses to write over an object when asked to. Other servers may not listen: we look first,
+        until the first attachment has shown whether they do; and so we do before what is long to send.
 
         :param sha1: SHA-1 of the file, stored with the object
         :return: is the file there now (stored by this call or before)?
@@ -133,6 +136,8 @@ class Store:
                 self._refused = True
                 there = self._look(place)
             else:
+                if not large:
+                    self._learn(place, start, arguments)
                 return True
         return there == sha1
 
@@ -163,6 +168,17 @@ class Store:
         """Is the server known to refuse writing over an object when asked to?"""
         host = self._open().meta.endpoint_url.partition("://")[2].partition("/")[0].partition(":")[0]
         return bool(self._condition) and (self._refused or host.endswith(_AMAZON))
+
+    def _learn(self, place: Place, body: bytes, arguments: dict[str, Any]) -> None:
+        """Find out, once, by storing an object again, whether the server refuses to write over it."""
+        if self._learned or not self._condition or self._refuses():
+            return
+        self._learned = True
+        try:
+            with contextlib.suppress(EventError):
+                self._call("put_object", place, Body=body, **self._condition, **arguments)
+        except _TakenError:
+            self._refused = True
 
     def _look(self, place: Place) -> str | None:
         """Return the SHA-1 that the object at *place* was stored with, empty if it does not say.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import os
 import shutil
@@ -27,7 +28,7 @@ class FileHandler(EventHandler):
 
     Atomic, not synced: what was answered True survives a crash of the program, not of the machine.
 
-    Configuration string: the folder (`|` in it as `%7C`).
+    Configuration string: the folder, a `|` in it as `%7C`; as in `file=/var/log/events`.
 
     :param log_dir: the folder; created when it is first needed
     """
@@ -88,11 +89,17 @@ def _opened(attachment: Attachment) -> BufferedReader:
 
 def _copy(attachment: Attachment, path: str) -> None:
     """Copy an attachment with its mode and mtime."""
-    with _opened(attachment) as source, open(path, "xb") as target:
+    with _opened(attachment) as source, open(path, "xb", opener=_private) as target:
         shutil.copyfileobj(source, target, 1 << 20)
         status = os.fstat(source.fileno())
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    os.chmod(path, stat.S_IMODE(status.st_mode) & ~(stat.S_ISUID | stat.S_ISGID))
+    with contextlib.suppress(PermissionError):  # a file system without modes
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.chmod(path, stat.S_IMODE(status.st_mode) & ~(stat.S_ISUID | stat.S_ISGID))
+
+
+def _private(path: str, flags: int) -> int:
+    """Open for the owner alone, until the copy is complete and gets the mode of its source."""
+    return os.open(path, flags, 0o600)
 
 
 def _rename(stage: str, place: str) -> bool:

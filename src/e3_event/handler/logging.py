@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from e3_event import Event
 
 
+class _Busy(threading.local):
+    """Whether this thread is inside a call. Nothing that a copy takes along."""
+
+    now = False
+
+    def __reduce__(self) -> Any:
+        return _Busy, ()
+
+
 class LoggingHandler(EventHandler):
     """Logs each event as one record; its message is the event as JSON, indented by 2.
 
@@ -30,7 +39,7 @@ class LoggingHandler(EventHandler):
         self.level = _level(level)
         self.exact = exact
         self.log = logging.getLogger(logger_name if exact else f"e3.{logger_name}")
-        self._busy = threading.local()
+        self._busy = _Busy()
 
     def send_event(self, event: Event) -> bool:
         """Log the event.
@@ -39,7 +48,7 @@ class LoggingHandler(EventHandler):
             that makes events of records), where it does nothing
         :raises DeliveryError: level or filters keep the record from every logging handler
         """
-        if getattr(self._busy, "now", False):
+        if self._busy.now:
             return True
         if not self.log.isEnabledFor(self.level):
             raise DeliveryError(

@@ -41,7 +41,8 @@ class S3Handler(EventHandler):
 
     Credentials and region are found as the AWS tools find them (environment, profiles, instance roles).
 
-    Configuration string: `event_url,log_url,sse,profile,endpoint`; fields may be left out from the end.
+    Configuration string: `event_url,log_url,sse,profile,endpoint`, the last three optional; as in
+    `s3=s3://bucket/events,s3://bucket/logs,AES256`.
 
     :param event_s3_url: where events go, as in `s3://bucket/events`
     :param log_s3_url: where attachments go

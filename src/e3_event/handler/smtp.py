@@ -39,7 +39,8 @@ class SMTPHandler(EventHandler):
     own: sending the same snapshot again reaches only those who have not got it. The Message-ID is made of the
     snapshot's id, so it is the same again.
 
-    Configuration string: `subject,from,to,server[,server…]`; see `smtp_servers`. A comma in a field is `%2C`.
+    Configuration string: `subject,from,to,server[,server…]`, a comma in a field as `%2C`; as in
+    `smtp=Nightly,ci@example.net,dev@example.net,mail.example.net`.
 
     :ivar default_subject: the subject; `{key}` in it stands for the event's data of that key
     :param from_addr: `me@example.net` or `Me <me@example.net>`
@@ -126,8 +127,8 @@ class SMTPHandler(EventHandler):
         if len(fields) < 4:
             missing = ("subject", "from", "to", "server")[len(fields) if config_str else 0]
             raise EventError(
-                f"the {missing} is missing: the configuration is `subject,from,to,server[,server…]`, with"
-                " %2C for a comma in a field"
+                f"the field `{missing}` is missing: the configuration is `subject,from,to,server[,server…]`,"
+                " with %2C for a comma in a field"
             )
         subject, from_addr, to_addr, *servers = fields
         return {"subject": subject, "from_addr": from_addr, "to_addr": to_addr, "smtp_servers": servers}

@@ -21,7 +21,8 @@ class Signals:
     r"""While it is open, signals that would end this process go to the command instead.
 
     Ctrl-C and Ctrl-\ at a terminal reach the command by themselves and are not sent twice. Signals that were
-    ignored before (`nohup`) stay so, for the command too. Outside of the main thread it does nothing.
+    ignored before (`nohup`) stay so, for the command too; but for SIGCHLD, as the kernel then forgets how the
+    command ended. Outside of the main thread it does nothing.
 
     :ivar received: the numbers of the signals that came, in order
     """
@@ -36,6 +37,8 @@ class Signals:
             for number in _ENDING:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._take)
+            if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 
     def __exit__(self, *_: object) -> None:
