@@ -385,6 +385,7 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("value", "said"),
         [
+            ("file=/a|=x", "VAR, entry 2: a handler's name stands before the `=`"),
             ("file=/a|nope=1", r"VAR, entry 2 \(nope\): no handler 'nope' is installed"),
             ("file=/a|file", r"VAR, entry 2 \(file\): the folder is missing, as in file=/var/log/events"),
             ("file=/a|logging=x,LOUD", r"VAR, entry 2 \(logging\): the level is a number or one of"),

@@ -146,6 +146,8 @@ class EventManager:
             if not entry.strip():
                 continue
             name, _, config = entry.partition("=")
+            if not name:
+                raise EventError(f"{var_name}, entry {number}: a handler's name stands before the `=`")
             where = f"{var_name}, entry {number} ({redact(name)})"
             try:
                 kwargs = self.get_handler(name).decode_config(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,17 @@ def test_a_record_that_a_filter_drops_is_not_delivered(sink: Sink) -> None:
     with pytest.raises(DeliveryError, match="no logging handler took the record"):
         LoggingHandler("filtered", 30).send_event(Event("x"))
     assert sink.records == []
+
+
+def test_a_filter_may_put_another_record_in_its_place(sink: Sink) -> None:
+    """From Python 3.12 on; before, what a filter answers only counts as a yes."""
+    other = logging.makeLogRecord({"name": "e3.other", "levelno": 30, "msg": "another"})
+    logging.getLogger("e3.replaced").addFilter(
+        lambda record: other  # type: ignore[arg-type,return-value,unused-ignore]
+    )
+    assert LoggingHandler("replaced", 30).send_event(Event("x"))
+    replaced = sys.version_info >= (3, 12)
+    assert (sink.records[0] is other) == replaced
 
 
 def test_a_record_that_every_handler_is_too_high_for_is_not_delivered() -> None:

@@ -69,8 +69,11 @@ class LoggingHandler(EventHandler):
 
     def _handle(self, record: logging.LogRecord) -> bool:
         """Give the record to all logging handlers that want it, as `Logger.handle` does; did one take it?"""
-        if self.log.disabled or not self.log.filter(record):
+        passed: object = not self.log.disabled and self.log.filter(record)
+        if not passed:
             return False
+        if isinstance(passed, logging.LogRecord):  # from Python 3.12 on a filter may put another in its place
+            record = passed
         taken = False
         logger: logging.Logger | None = self.log
         found = False
