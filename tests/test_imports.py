@@ -31,6 +31,7 @@ ALLOWED = {
     "config": {"errors", "handler_tools", "manager", "plugins", "redact", "retry"},
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
     "public": {"interface", "errors", "event", "manager", "record", "report"},
+    "spool": {"codec", "errors", "event", "files", "interface"},
     "compat": {"public", "errors"},
     "testing": {"public", "plugins"},
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},

@@ -5,7 +5,9 @@
     E3Error                 e3-core's own class where e3-core is installed, else ours
     └── EventError          anything this package refuses; says what, which one and what would be right
         ├── DeliveryError   a handler could not deliver; another try may help
-        └── RejectedError   a handler could not deliver; another try can't help
+        ├── RejectedError   a handler could not deliver; another try can't help
+        └── SpoolError      a spool can't be used as it is
+            └── SpoolFullError  it has no room, and nothing in it may be thrown away
 """
 
 from __future__ import annotations
@@ -80,3 +82,11 @@ class DeliveryError(EventError):
 
 class RejectedError(EventError):
     """A handler could not deliver, and another try can't help."""
+
+
+class SpoolError(EventError):
+    """A spool can't be used as it is."""
+
+
+class SpoolFullError(SpoolError):
+    """A spool has no room, and nothing in it may be thrown away."""

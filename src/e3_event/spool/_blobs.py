@@ -1,0 +1,221 @@
+"""Attachments in a spool: captured as files that survive a power cut, checked when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from e3_event._codec import as_text
+from e3_event._files import open_regular, safe_name, write_atomic
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from e3_event import Attachment
+
+#: Attachments below this size (bytes) lie in the database.
+SMALL = 32 * 1024
+_CHUNK = 1 << 20
+
+
+class SyncError(OSError):
+    """The disk did not take what was written: nothing that it says from now on can be trusted."""
+
+
+class Captured(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a spool knows of an attachment.
+
+    :ivar name: its name
+    :ivar path: the path as it was given
+    :ivar sha1: of the captured bytes
+    :ivar sha256: likewise
+    :ivar size: their number
+    :ivar mode: permissions of the file
+    :ivar mtime_ns: when it was last changed, in nanoseconds since the epoch
+    :ivar file: name of the file in the folder of the snapshot; empty: the bytes lie in the database
+    """
+
+    name: str
+    path: str
+    sha1: str
+    sha256: str
+    size: int
+    mode: int
+    mtime_ns: int
+    file: str = ""
+
+
+class Blobs:
+    """The folder `blobs/` of a spool: one folder a snapshot.
+
+    :param folder: path of `blobs/`; made if it is not there
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        else:
+            sync_folder(os.path.dirname(folder))
+
+    def capture(self, snapshot_id: str, attachments: tuple[Attachment, ...]) -> Capture:
+        """Copy attachments. What does not lie in the database is on disk, synced, when it returns.
+
+        :raises OSError: an attachment can't be read or the copy can't be written; nothing is left behind
+        """
+        capture = Capture()
+        stage = os.path.join(self.folder, f"{snapshot_id}.{os.urandom(4).hex()}.tmp")
+        try:
+            for place, attachment in enumerate(attachments):
+                with attachment.open() as source:
+                    capture.add(place, attachment, source, stage)
+            if capture.staged:
+                sync_folder(stage)
+                self._publish(stage, os.path.join(self.folder, snapshot_id))
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        return capture
+
+    def _publish(self, stage: str, place: str) -> None:
+        """Give the folder its name; one that is there was left by a put that did not come to its end."""
+        while True:
+            try:
+                os.rename(stage, place)
+                break
+            except OSError:
+                if not os.path.isdir(place):
+                    raise
+                self._discard(place)
+        sync_folder(self.folder)
+
+    def discard(self, snapshot_id: str) -> None:
+        """Remove the attachments of a snapshot, if there are any."""
+        self._discard(os.path.join(self.folder, snapshot_id))
+
+    def _discard(self, place: str) -> None:
+        doomed = f"{place}.{os.urandom(4).hex()}.tmp"
+        try:
+            os.rename(place, doomed)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def path(self, snapshot_id: str, captured: Captured, content: bytes | None) -> str:
+        """Return the path of a captured attachment.
+
+        :param content: its bytes, if it lies in the database; they are written into a file, which is kept
+            until `release`
+        """
+        if content is None:
+            return os.path.join(self.folder, snapshot_id, captured.file)
+        folder = os.path.join(self.folder, f"{snapshot_id}.small.tmp")
+        path = os.path.join(folder, safe_name(captured.name))
+        if not os.path.exists(path):
+            write_atomic(path, content)
+            os.utime(path, ns=(captured.mtime_ns, captured.mtime_ns))
+            os.chmod(path, captured.mode)
+        return path
+
+    def release(self, snapshot_id: str) -> None:
+        """Remove the files that `path` has written for small attachments."""
+        shutil.rmtree(os.path.join(self.folder, f"{snapshot_id}.small.tmp"), ignore_errors=True)
+
+    def open(self, path: str, captured: Captured) -> BufferedReader:
+        """Open a captured file at its start, once its bytes are found to be those captured.
+
+        :raises OSError: it is missing, or damaged (says which)
+        """
+        file = open_regular(path)
+        try:
+            if hashlib.file_digest(file, "sha256").hexdigest() != captured.sha256:
+                raise OSError(f"damaged, its SHA-256 is not that of what was captured: {path}")
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+class Capture:
+    """The attachments of one snapshot, while and after they are copied.
+
+    :ivar captured: what the spool knows of each
+    :ivar small: contents of those that go into the database, by their place
+    :ivar staged: whether there are files
+    :ivar blob_bytes: size of the files
+    """
+
+    def __init__(self) -> None:
+        self.captured: list[Captured] = []
+        self.small: dict[int, bytes] = {}
+        self.staged = False
+        self.blob_bytes = 0
+
+    def add(self, place: int, attachment: Attachment, source: BufferedReader, stage: str) -> None:
+        status = os.fstat(source.fileno())
+        head = source.read(SMALL)
+        sha1, sha256 = hashlib.sha1(head, usedforsecurity=False), hashlib.sha256(head)
+        file, size = "", len(head)
+        if size < SMALL:
+            self.small[place] = head
+        else:
+            if not self.staged:
+                os.mkdir(stage, 0o700)
+                self.staged = True
+            file = safe_name(attachment.name)
+            size = _copy(head, source, os.path.join(stage, file), (sha1, sha256))
+            self.blob_bytes += size
+        self.captured.append(
+            Captured(
+                name=as_text(attachment.name),  # a name may hold what no text can
+                path=as_text(attachment.given),
+                sha1=sha1.hexdigest(),
+                sha256=sha256.hexdigest(),
+                size=size,
+                mode=status.st_mode & 0o777,
+                mtime_ns=status.st_mtime_ns,
+                file=file,
+            )
+        )
+
+
+def _copy(head: bytes, source: BufferedReader, path: str, digests: tuple[hashlib._Hash, ...]) -> int:
+    """Copy what is left of *source*, behind *head*, and sync it.
+
+    :return: the size of the copy in bytes
+    """
+    size = len(head)
+    with open(path, "xb", buffering=0) as target:
+        target.write(head)
+        while chunk := source.read(_CHUNK):
+            for digest in digests:
+                digest.update(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[target.write(view) :]
+            size += len(chunk)
+        _sync(target.fileno())
+    return size
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _sync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise SyncError(error.errno, f"fsync failed: {error.strerror}") from error

@@ -1,0 +1,74 @@
+"""Where a spool may lie: a folder of its owner alone, on a local file system."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from e3_event._errors import SpoolError
+
+#: Names of the file systems that other machines can reach too: WAL works on one machine only.
+NETWORK = frozenset(
+    (
+        *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs"),
+        *("glusterfs", "orangefs", "ocfs2", "gfs2", "davfs", "ncpfs", "coda", "virtiofs", "vboxsf", "prl_fs"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs2", "fuse.ceph"),
+    )
+)
+DATABASE = "spool.db"
+
+
+def open_folder(path: str) -> str:
+    """Make the folder of a spool if it is not there, and check that it is fit for one.
+
+    :return: its absolute path
+    :raises SpoolError: it belongs to somebody else, others can write into it, it or its database is a link,
+        or it lies on a network file system; says which, and what to do
+    :raises OSError: it can't be made
+    """
+    path = os.path.abspath(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    _check_owner(path, os.lstat(path), stat.S_ISDIR, "a folder")
+    try:
+        database = os.lstat(os.path.join(path, DATABASE))
+    except FileNotFoundError:
+        pass
+    else:
+        _check_owner(os.path.join(path, DATABASE), database, stat.S_ISREG, "a file")
+    kind = file_system(path)
+    if kind in NETWORK:
+        raise SpoolError(
+            f"the spool can't lie on a network file system ({kind}); choose a local folder", path
+        )
+    return path
+
+
+def _check_owner(path: str, status: os.stat_result, is_right: object, what: str) -> None:
+    if not is_right(status.st_mode):  # type: ignore[operator]
+        raise SpoolError(f"not {what} (links are not followed)", path)
+    if status.st_uid != os.geteuid():
+        raise SpoolError(
+            f"belongs to user {status.st_uid}, not to {os.geteuid()}; a spool has one owner", path
+        )
+    if status.st_mode & 0o022:
+        raise SpoolError(f"others can write into it; take that right away: chmod go-w {path}", path)
+
+
+def file_system(path: str) -> str:
+    """Return the type of the file system at *path*, such as `ext4`; empty where the machine does not say."""
+    device = os.stat(path).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    found = ""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            for line in mounts:
+                fields = line.split()
+                if fields[2] == wanted:
+                    found = fields[fields.index("-", 6) + 1]
+    except (OSError, ValueError, IndexError):
+        return ""
+    return found

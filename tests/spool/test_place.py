@@ -1,0 +1,79 @@
+"""Where a spool may lie."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from e3_event import EventError
+from e3_event._errors import SpoolError
+from e3_event.spool import _place
+from e3_event.spool._place import file_system, open_folder
+
+
+def test_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    path = open_folder(str(tmp_path / "deep" / "spool"))
+    assert os.stat(path).st_mode & 0o777 == 0o700
+    assert open_folder(path) == path
+
+
+def test_a_folder_that_others_can_write_into_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool").chmod(0o777)
+    with pytest.raises(SpoolError, match=r"others can write into it; .* chmod go-w"):
+        open_folder(str(tmp_path / "spool"))
+
+
+def test_a_link_or_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "file").write_bytes(b"")
+    for name in ("link", "file"):
+        with pytest.raises(SpoolError, match="not a folder"):
+            open_folder(str(tmp_path / name))
+
+
+def test_a_database_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir(mode=0o700)
+    (tmp_path / "elsewhere").write_bytes(b"")
+    (folder / "spool.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SpoolError, match=r"spool\.db: not a file \(links are not followed\)"):
+        open_folder(str(folder))
+
+
+def test_the_spool_of_another_user_is_refused(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder of another user")
+    (tmp_path / "spool").mkdir(mode=0o700)
+    os.chown(tmp_path / "spool", 12345, 12345)
+    with pytest.raises(SpoolError, match="belongs to user 12345, not to 0; a spool has one owner"):
+        open_folder(str(tmp_path / "spool"))
+
+
+def test_the_file_system_is_that_of_the_mount_table(tmp_path: Path) -> None:
+    assert file_system("/proc") == "proc"
+    found = subprocess.run(
+        ["stat", "-f", "-c", "%T", str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert found.split("/")[0].startswith(file_system(str(tmp_path))[:3])
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule is tried on the file system that is here, counted among those of networks."""
+    monkeypatch.setattr(_place, "NETWORK", frozenset({file_system(str(tmp_path))}))
+    with pytest.raises(EventError, match="can't lie on a network file system"):
+        open_folder(str(tmp_path / "spool"))
+
+
+def test_two_processes_may_make_it_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from e3_event import Event; from e3_event.spool import Spool;"
+        "Spool(sys.argv[1]).put(Event('x'))"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "spool")]) for _ in range(6)]
+    assert [process.wait(timeout=60) for process in processes] == [0] * 6
