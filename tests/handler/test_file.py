@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e3_event import Event, EventError, EventHandler, EventManager
+from e3_event import DeliveryError, Event, EventError, EventHandler, EventManager
 from e3_event.handler.file import FileHandler
 from e3_event.handler_tools import snapshot_id
 from e3_event.testing import HOSTILE, HandlerContract
@@ -226,6 +226,34 @@ def test_a_file_system_without_modes_and_owners_takes_attachments(
     monkeypatch.setattr(os, "utime", refuse)
     assert FileHandler(str(tmp_path / "out")).send_event(event.snapshot())
     assert (tmp_path / "out/x-u/log").read_bytes() == b"content"
+
+
+def test_an_attachment_that_vanished_after_the_snapshot_is_named(tmp_path: Path) -> None:
+    event = Event("x")
+    attach(event, tmp_path / "log", b"content")
+    snapshot = event.snapshot()
+    (tmp_path / "log").unlink()
+    with pytest.raises(DeliveryError, match=r"attachment 'log' can't be read: .*No such file"):
+        FileHandler(tmp_path / "out").send_event(snapshot)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_without_hard_links_a_second_set_of_attachments_gets_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise PermissionError(1, "Operation not permitted", target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    handler = FileHandler(tmp_path / "out")
+    event = Event("x", uid="u")
+    attach(event, tmp_path / "log", b"one")
+    handler.send_event(event)
+    attach(event, tmp_path / "more", b"two", "more")
+    second = event.snapshot()
+    handler.send_event(second)
+    assert files_below(tmp_path / "out" / "x-u") == ["log"]
+    assert files_below(tmp_path / "out" / f"x-u-{snapshot_id(second)}") == ["log", "more"]
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:

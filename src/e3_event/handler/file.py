@@ -104,8 +104,6 @@ def _private(path: str, flags: int) -> int:
 
 def _rename(stage: str, place: str) -> bool:
     """Make *stage* appear as *place*, unless something is there."""
-    if os.path.lexists(place):
-        return False
     try:
         os.rename(stage, place)
     except OSError:
