@@ -248,8 +248,10 @@ class TestSnapshots:
         assert snapshot.tags == snapshot.as_dict()["tags"] == ["a"]
         assert "more" not in snapshot
         snapshot.as_dict()["tags"].append("c")
+        snapshot.tags.append("d")
+        snapshot["tags"].append("e")
         snapshot.close()
-        assert snapshot.as_dict()["tags"] == ["a"]
+        assert snapshot.tags == snapshot["tags"] == snapshot.as_dict()["tags"] == ["a"]
         assert snapshot.end_time is None
         changes: list[Callable[[], None]] = [
             lambda: setattr(snapshot, "a", 1),

@@ -55,6 +55,7 @@ def test_every_handler_gets_the_same_snapshot_in_order() -> None:
         (DeliveryError("later", retry_after=5), {"reason": "later", "retry_after": 5}),
         (RejectedError("never"), {"reason": "never", "rejected": True}),
         (RecursionError(), {"reason": "RecursionError"}),
+        (DeliveryError("x" * 3_000_000), {"reason": "x" * 2000 + " [cut]"}),
     ],
 )
 def test_a_handler_that_fails_is_reported_and_stops_no_other(failure: Any, expected: dict[str, Any]) -> None:

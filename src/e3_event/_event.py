@@ -416,7 +416,10 @@ class Snapshot(Event):
                 return state["_snapshot_id"]
             if name == "attachments" and "_attachments" in state:
                 return tuple(state["_attachments"].values())
-        return super().__getattr__(name)
+        return _apart(super().__getattr__(name))
+
+    def __getitem__(self, key: str) -> Any:
+        return _apart(self._data[key])
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         self._refuse()
@@ -452,6 +455,11 @@ class Snapshot(Event):
     def snapshot(self) -> Snapshot:
         """Return itself."""
         return self
+
+
+def _apart(value: Any) -> Any:
+    """Return a list or dictionary as a copy, so that no handler changes what the next one reads."""
+    return _jsonable({"": value})[0][""] if type(value) in (list, dict) else value
 
 
 def _look_at(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MASK = "[redacted]"
+#: Characters of what `describe` says of an exception.
+LONGEST_REASON = 2000
 
 # The end of a name whose value is a secret: `DB_PASSWORD`, `authToken`, `aws_secret_access_key`, but not
 # `max_tokens`, `PASSWORD_FILE`, `secretary`.
@@ -141,11 +143,12 @@ def _redact_argument(argument: str, before: str, letter: str, users: Sequence[st
 
 
 def describe(error: BaseException) -> str:
-    """What an exception says, in one line, with its type unless it is ours, and without secrets."""
+    """What an exception says: one line of bounded length, without secrets, with its type unless it is ours."""
     from ._codec import as_text
     from ._errors import EventError
 
-    text = " ".join(as_text(error).split())
+    text = " ".join(as_text(error)[: 10 * LONGEST_REASON].split())
     if not isinstance(error, EventError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return redact(text)
+    text = redact(text)
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} [cut]"
