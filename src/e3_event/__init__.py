@@ -6,9 +6,11 @@ module functions of the same names.
 
 from __future__ import annotations
 
+from ._attachment import Attachment
 from ._errors import DeliveryError, E3Error, EventError, RejectedError
-from ._event import Attachment, Event, Snapshot, logger, unique_id
+from ._event import Event, Snapshot, logger
 from ._handler import EventHandler
+from ._ids import unique_id
 from ._manager import HANDLERS_VAR, EventManager
 from ._record import Recording
 

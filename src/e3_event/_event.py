@@ -7,20 +7,18 @@ import logging
 import os
 import time
 
+from ._attachment import Attachment, look_at
 from ._errors import EventError
-from ._files import open_regular, read_bytes, safe_name, sha1_of, write_atomic
+from ._files import read_bytes, safe_name, write_atomic
+from ._ids import unique_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import BufferedReader
     from types import TracebackType
     from typing import Any, NoReturn, Self
 
     from ._codec import Dump
-
-    #: What tells that a file is untouched: device, inode, size in bytes, mtime in ns.
-    Stamp = tuple[int, int, int, int]
 
 logger = logging.getLogger("e3.event")
 
@@ -32,28 +30,6 @@ RESERVED_KEYS = (
 #: Values of the data key `status`.
 STATUSES = ("ok", "failed", "timeout", "aborted", "cancelled", "skipped", "running")
 _TIMES = ("begin_time", "end_time")
-#: A file changed less than this (in ns) before it was hashed may change again without a new mtime.
-_MTIME_GRAIN = 50_000_000
-
-
-def unique_id() -> str:
-    """Return a new globally unique id: a UUIDv7 as text, so that ids sort by the time of their making.
-
-    No two ids are equal across threads, processes (forked ones included) and machines.
-    Source: RFC 9562, section 5.7.
-    """
-    return str(_uuid7())
-
-
-def _uuid7() -> object:
-    """Load the generator at the first call (as costly as the rest of the package) and take its place."""
-    global _uuid7
-    try:
-        from uuid import uuid7  # type: ignore[attr-defined,unused-ignore]  # Python 3.14
-    except ImportError:
-        from uuid_utils import uuid7
-    _uuid7 = uuid7
-    return uuid7()
 
 
 def _jsonable(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -74,84 +50,10 @@ def _decode_dump(raw: bytes, origin: str) -> Dump:
     return decode_dump(raw, origin)
 
 
-class Attachment:
-    """A named file that belongs to an event. Immutable.
-
-    :ivar name: name of the attachment
-    :ivar path: absolute path of the file
-    :ivar given: the path as it was given
-    :ivar sha1: SHA-1 (hex) of the bytes when they were last looked at
-    :ivar trusted: whether this process attached the file itself. One from a dump is only ever opened if its
-        bytes have the SHA-1 that the dump says.
-    """
-
-    __slots__ = ("_stamp", "given", "name", "path", "sha1", "trusted")
-
-    def __init__(
-        self, name: str, given: str, sha1: str, *, stamp: Stamp | None, trusted: bool, path: str = ""
-    ) -> None:
-        self.name = name
-        self.given = given
-        self.path = path or os.path.abspath(given)
-        self.sha1 = sha1
-        self.trusted = trusted
-        self._stamp = stamp
-
-    @classmethod
-    def of_file(cls, path: str, name: str, given: str = "") -> Attachment:
-        """Look at a file and hash it.
-
-        :raises OSError: it is no regular file or can't be read
-        """
-        path = os.path.abspath(path)
-        with open_regular(path) as file:
-            started = time.time_ns()
-            status = os.fstat(file.fileno())
-            settled = started - status.st_mtime_ns > _MTIME_GRAIN
-            sha1 = sha1_of(file)
-        stamp = _stamp(status) if settled else None
-        return cls(name, given or path, sha1, stamp=stamp, trusted=True, path=path)
-
-    def open(self) -> BufferedReader:
-        """Open the file for reading, at its start.
-
-        :raises OSError: it is gone, no regular file, or (from a dump) its bytes are not those dumped
-        """
-        file = open_regular(self.path)
-        if not self.trusted:
-            try:
-                if sha1_of(file) != self.sha1:
-                    raise OSError(f"not what was dumped (its SHA-1 differs): {self.path}")
-                file.seek(0)
-            except BaseException:
-                file.close()
-                raise
-        return file
-
-    def current(self) -> Attachment:
-        """This attachment as its file is now: itself if nothing changed.
-
-        :raises OSError: as `open`
-        """
-        if self.trusted:
-            if _stamp(os.stat(self.path)) == self._stamp:
-                return self
-            return Attachment.of_file(self.path, self.name, self.given)
-        self.open().close()
-        return self
-
-    def __repr__(self) -> str:
-        return f"Attachment({self.name!r}, {self.given!r})"
-
-
 @functools.lru_cache(maxsize=64)  # the times of an event, and of those around it, share their seconds
 def _utc(second: float) -> str:
     """Show seconds since the epoch as text."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class Event:
@@ -392,7 +294,7 @@ class Snapshot(Event):
         _snapshot_id: str
 
     def __init__(self, event: Event) -> None:
-        present, changed, left_out = _look_at(event._attachments.copy())  # other threads may add to it
+        present, changed, left_out = look_at(event._attachments.copy())  # other threads may add to it
         shown, as_text = _jsonable(event.as_dict())
         for key, value in (
             ("sent_as_text", as_text),
@@ -460,22 +362,3 @@ class Snapshot(Event):
 def _apart(value: Any) -> Any:
     """Return a list or dictionary as a copy, so that no handler changes what the next one reads."""
     return _jsonable({"": value})[0][""] if type(value) in (list, dict) else value
-
-
-def _look_at(
-    attachments: dict[str, Attachment],
-) -> tuple[dict[str, Attachment], list[str], dict[str, str]]:
-    """Return the attachments that are there, the names of changed ones, and why others are left out."""
-    present: dict[str, Attachment] = {}
-    changed: list[str] = []
-    left_out: dict[str, str] = {}
-    for name, attachment in attachments.items():
-        try:
-            present[name] = now = attachment.current()
-        except OSError as error:
-            left_out[name] = f"{error.strerror or error}"
-            logger.warning("attachment %r (%r) is left out: %s", name, attachment.given, left_out[name])
-            continue
-        if now.sha1 != attachment.sha1:
-            changed.append(name)
-    return present, changed, left_out

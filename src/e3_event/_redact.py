@@ -143,7 +143,7 @@ def _redact_argument(argument: str, before: str, letter: str, users: Sequence[st
 
 
 def describe(error: BaseException) -> str:
-    """What an exception says: one line of bounded length, without secrets, with its type unless it is ours."""
+    """What an exception says: one line of bounded length, no secrets, with its type unless it is ours."""
     from ._codec import as_text
     from ._errors import EventError
 

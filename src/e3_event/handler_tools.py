@@ -18,7 +18,8 @@ from ._redact import describe, redact
 from ._render import message_text
 
 if TYPE_CHECKING:
-    from ._event import Attachment, Event
+    from ._attachment import Attachment
+    from ._event import Event
 
 __all__ = [
     "Secret",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import apsw
 
 from e3_event._errors import SpoolError, SpoolFullError
-from e3_event._event import unique_id
+from e3_event._ids import unique_id
 
 from ._schema import MIGRATIONS
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from e3_event._attachment import Attachment
 from e3_event._codec import encode
-from e3_event._event import Attachment, Snapshot
+from e3_event._event import Snapshot
 
 from ._blobs import Captured  # noqa: TC001  msgspec reads the annotations
 

@@ -1,0 +1,114 @@
+"""Named files that belong to an event, and what became of them since they were attached."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from ._files import open_regular, sha1_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    #: What tells that a file is untouched: device, inode, size in bytes, mtime in ns.
+    Stamp = tuple[int, int, int, int]
+
+logger = logging.getLogger("e3.event")
+
+#: A file changed less than this (in ns) before it was hashed may change again without a new mtime.
+_MTIME_GRAIN = 50_000_000
+
+
+class Attachment:
+    """A named file that belongs to an event. Immutable.
+
+    :ivar name: name of the attachment
+    :ivar path: absolute path of the file
+    :ivar given: the path as it was given
+    :ivar sha1: SHA-1 (hex) of the bytes when they were last looked at
+    :ivar trusted: whether this process attached the file itself. One from a dump is only ever opened if its
+        bytes have the SHA-1 that the dump says.
+    """
+
+    __slots__ = ("_stamp", "given", "name", "path", "sha1", "trusted")
+
+    def __init__(
+        self, name: str, given: str, sha1: str, *, stamp: Stamp | None, trusted: bool, path: str = ""
+    ) -> None:
+        self.name = name
+        self.given = given
+        self.path = path or os.path.abspath(given)
+        self.sha1 = sha1
+        self.trusted = trusted
+        self._stamp = stamp
+
+    @classmethod
+    def of_file(cls, path: str, name: str, given: str = "") -> Attachment:
+        """Look at a file and hash it.
+
+        :raises OSError: it is no regular file or can't be read
+        """
+        path = os.path.abspath(path)
+        with open_regular(path) as file:
+            started = time.time_ns()
+            status = os.fstat(file.fileno())
+            settled = started - status.st_mtime_ns > _MTIME_GRAIN
+            sha1 = sha1_of(file)
+        stamp = _stamp(status) if settled else None
+        return cls(name, given or path, sha1, stamp=stamp, trusted=True, path=path)
+
+    def open(self) -> BufferedReader:
+        """Open the file for reading, at its start.
+
+        :raises OSError: it is gone, no regular file, or (from a dump) its bytes are not those dumped
+        """
+        file = open_regular(self.path)
+        if not self.trusted:
+            try:
+                if sha1_of(file) != self.sha1:
+                    raise OSError(f"not what was dumped (its SHA-1 differs): {self.path}")
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
+        return file
+
+    def current(self) -> Attachment:
+        """This attachment as its file is now: itself if nothing changed.
+
+        :raises OSError: as `open`
+        """
+        if self.trusted:
+            if _stamp(os.stat(self.path)) == self._stamp:
+                return self
+            return Attachment.of_file(self.path, self.name, self.given)
+        self.open().close()
+        return self
+
+    def __repr__(self) -> str:
+        return f"Attachment({self.name!r}, {self.given!r})"
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def look_at(
+    attachments: dict[str, Attachment],
+) -> tuple[dict[str, Attachment], list[str], dict[str, str]]:
+    """Return the attachments that are there, the names of changed ones, and why others are left out."""
+    present: dict[str, Attachment] = {}
+    changed: list[str] = []
+    left_out: dict[str, str] = {}
+    for name, attachment in attachments.items():
+        try:
+            present[name] = now = attachment.current()
+        except OSError as error:
+            left_out[name] = f"{error.strerror or error}"
+            logger.warning("attachment %r (%r) is left out: %s", name, attachment.given, left_out[name])
+            continue
+        if now.sha1 != attachment.sha1:
+            changed.append(name)
+    return present, changed, left_out
