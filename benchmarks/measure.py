@@ -121,7 +121,6 @@ def measure(result: Result, sides: list[Side], seconds: float) -> None:
 
     :param seconds: time for the batches; each side has at least `FEWEST`
     """
-    count = result.row.count
     for side in sides:
         side.batch(1)  # imports and first connections
     result.costs = {side.name: [] for side in sides}
@@ -130,7 +129,7 @@ def measure(result: Result, sides: list[Side], seconds: float) -> None:
     while done < FEWEST or (done < MOST and time.monotonic() < ends):
         for turn in range(len(sides)):
             side = sides[(turn + done) % len(sides)]
-            result.costs[side.name].append(side.batch(count))
+            result.costs[side.name].append(side.batch(result.row.batch(side.name)))
         done += 1
 
 
