@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,12 @@ def signals_as_at_a_terminal() -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+def pytest_configure() -> None:
+    """With `CI=true` nothing is left out because a tool is missing."""
+    if os.environ.get("CI") == "true" and shutil.which("strace") is None:
+        raise pytest.UsageError("strace is missing: install it, or tests of faults would be skipped")
 
 
 @pytest.fixture(autouse=True)
