@@ -1,5 +1,6 @@
 """The spool: a folder in which snapshots wait, durably, until they are delivered."""
 
-from ._spool import Spool
+from ._spool import MAX_SIZE, RETENTION, Spool
+from ._subscriptions import Key
 
-__all__ = ["Spool"]
+__all__ = ["MAX_SIZE", "RETENTION", "Key", "Spool"]

@@ -1,4 +1,4 @@
-"""The database of a spool: all SQL, and what its errors mean."""
+"""The database of a spool: its connection, its transactions, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -6,54 +6,32 @@ import contextlib
 import os
 import threading
 import time
-import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import apsw
 
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._ids import unique_id
 
+from ._mark import Mark
 from ._schema import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 #: Seconds to wait for another process that writes.
 BUSY = 30.0
 #: Pages of the WAL after which it is written back.
 CHECKPOINT = 1000
+#: Pages that the WAL may have: 64 MiB. It is above CHECKPOINT only while somebody reads for long.
+WAL_CAP = 16_384
+#: Nobody is owed such an event: it stands for those that are lost.
+NOBODY = -1
 #: "e3ev": what `file` and others know our databases by.
 _APPLICATION = 0x65336576
-_INSERT = (
-    "INSERT INTO event (snapshot_id, audience, put, blob_bytes, body, checksum) VALUES (?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (snapshot_id) DO NOTHING"
-)
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
 _SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_TRUNCATE)
-
-
-class Row(NamedTuple):
-    """A snapshot on its way into the table `event`.
-
-    :ivar small: contents of the attachments that lie in the row, by their place
-    """
-
-    snapshot_id: str
-    audience: int
-    put: float
-    blob_bytes: int
-    body: bytes
-    small: dict[int, bytes]
-
-    @property
-    def checksum(self) -> int:
-        head = f"{self.snapshot_id} {self.audience} {self.put!r} {self.blob_bytes} ".encode()
-        checksum = zlib.crc32(self.body, zlib.crc32(head))
-        for place, content in sorted(self.small.items()):
-            checksum = zlib.crc32(content, zlib.crc32(b"%d " % place, checksum))
-        return checksum
 
 
 class Database:
@@ -62,6 +40,8 @@ class Database:
     A forked process opens its own; what it inherits is never closed there, and no lock in SQLite is inherited
     held, since forking waits for what is being done.
 
+    :param path: of `spool.db`
+    :ivar mark: the highest seq that was ever committed
     :raises SpoolError: it is no database of a spool, of a newer version (which is then not touched), or its
         disk has failed
     """
@@ -71,10 +51,15 @@ class Database:
         self._identity = _create(path)
         self._check_usable()
         self._lock = threading.Lock()
+        self._wal_pages = 0
         with _opening:
-            with self._ours():
+            with self.errors():
                 self.connection = apsw.Connection(path, flags=_FLAGS)
-                self._prepare()
+                try:
+                    self._prepare()
+                except BaseException:
+                    self.connection.close()
+                    raise
             _connections.append(self)
 
     def _prepare(self) -> None:
@@ -82,7 +67,6 @@ class Database:
         connection.set_busy_timeout(int(BUSY * 1000))
         version = connection.pragma("user_version")
         if version > len(MIGRATIONS):
-            connection.close()
             raise SpoolError(
                 f"schema {version} is newer than this e3-event knows ({len(MIGRATIONS)}); upgrade it",
                 self.path,
@@ -90,9 +74,14 @@ class Database:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
         connection.pragma("cell_size_check", True)
-        connection.pragma("wal_autocheckpoint", CHECKPOINT)
+        connection.pragma("journal_size_limit", CHECKPOINT * 4096)
+        connection.set_wal_hook(self._committed)
         if version < len(MIGRATIONS):
             self._migrate()
+        self.mark = Mark(os.path.join(os.path.dirname(self.path), "spool.mark"))
+        marked = self.mark.read()
+        if marked > self.newest():
+            self._stand_in(marked)
 
     def _migrate(self) -> None:
         with self._transaction():
@@ -102,54 +91,66 @@ class Database:
                 self.connection.pragma("user_version", number)
             if version == 0:
                 self.connection.pragma("application_id", _APPLICATION)
-                self.connection.execute("INSERT INTO spool VALUES (?, ?, 0)", (unique_id(), time.time()))
+                self.connection.execute("INSERT INTO spool VALUES (?, ?, 0, 0)", (unique_id(), time.time()))
 
-    def insert(self, rows: Sequence[Row]) -> None:
-        """Insert snapshots, all or none; those that are there change nothing. Durable when it returns.
+    def _stand_in(self, marked: int) -> None:
+        """Put an event in the place of those that are lost, so that none gets their numbers."""
+        with self._transaction():
+            newest = self.newest()
+            if marked > newest:
+                self.connection.execute(
+                    "INSERT INTO event VALUES (?, '', ?, ?, ?, 0, x'', 0)",
+                    (marked, unique_id(), NOBODY, time.time()),
+                )
+                self.report_damage(
+                    f"{marked - newest} committed events, {newest + 1} to {marked}, are missing: the end of"
+                    " the database (its write-ahead log) was lost or damaged"
+                )
 
-        :raises SpoolFullError: there is no room on the disk
+    def newest(self) -> int:
+        """The seq of the newest event; 0 if there never was one."""
+        return self.connection.execute("SELECT max(seq) FROM event").get or 0
+
+    def report_damage(self, what: str) -> None:
+        """Note what was found, for `status` and `fsck`; the same is noted once."""
+        self.connection.execute(
+            "INSERT INTO damage (noticed, what) VALUES (?, ?) ON CONFLICT DO NOTHING", (time.time(), what)
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """Use the connection, for reading; no other thread does meanwhile. Be short.
+
+        :raises SpoolError: says why it can't be read
+        """
+        with self._lock, self.errors():
+            yield self.connection
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """Commit what is done inside, or (if it raises) nothing of it. Durable when it is left.
+
+        :raises SpoolFullError: there is no room
         :raises SpoolError: the spool can't be used any more; says why
         """
-        with self._lock, self._ours():
+        with self._lock, self.errors():
             self._check_usable()
-            if len(rows) == 1 and not rows[0].small and not rows[0].blob_bytes:
-                self.connection.execute(_INSERT, (*rows[0][:5], rows[0].checksum))  # a transaction of its own
-                return
+            self._check_wal()
             with self._transaction():
-                self._insert(rows)
+                yield self.connection
 
-    def _insert(self, rows: Sequence[Row]) -> None:
-        execute = self.connection.execute
-        blob_bytes = 0
-        for row in rows:
-            execute(_INSERT, (*row[:5], row.checksum))
-            if (row.small or row.blob_bytes) and self.connection.changes():
-                seq = self.connection.last_insert_rowid()
-                blob_bytes += row.blob_bytes
-                for place, content in row.small.items():
-                    execute("INSERT INTO attachment VALUES (?, ?, ?)", (seq, place, content))
-        if blob_bytes:
-            execute("UPDATE spool SET blob_bytes = blob_bytes + ?", (blob_bytes,))
+    def write_one(self, sql: str, values: tuple[object, ...]) -> int:
+        """Execute a single INSERT, which is a transaction of its own, and cheaper than `writing`.
 
-    def find(self, snapshot_id: str) -> Row | None:
-        """Return a snapshot; `None` if it is not there.
-
-        :raises SpoolError: it is damaged
+        :return: the seq; 0 if nothing was inserted
         """
-        execute = self.connection.execute
-        with self._lock, self._ours():
-            found = execute(
-                "SELECT seq, audience, put, blob_bytes, body, checksum FROM event WHERE snapshot_id = ?",
-                (snapshot_id,),
-            ).get
-            if found is None:
-                return None
-            seq, audience, put, blob_bytes, body, checksum = found
-            small = dict(execute("SELECT place, content FROM attachment WHERE seq = ?", (seq,)))
-        row = Row(snapshot_id, audience, put, blob_bytes, body, small)
-        if row.checksum != checksum:
-            raise SpoolError(f"snapshot {snapshot_id} is damaged: its checksum does not fit", self.path)
-        return row
+        with self._lock, self.errors():
+            self._check_usable()
+            if self._wal_pages > CHECKPOINT:
+                self._check_wal()
+            connection = self.connection
+            connection.execute(sql, values)
+            return connection.last_insert_rowid() if connection.changes() else 0
 
     def break_off(self, reason: str) -> None:
         """Stop every process from using the spool: after a failed fsync a later one may lie.
@@ -164,6 +165,7 @@ class Database:
         """Close the connection; only the process that opened it may."""
         with _opening, self._lock:
             self.connection.close()
+            self.mark.close()
             _connections.remove(self)
 
     def _check_usable(self) -> None:
@@ -178,9 +180,34 @@ class Database:
                 "the disk has failed (see spool.db.failed); run `e3-event fsck --repair`", self.path
             )
 
+    def _committed(self, connection: apsw.Connection, _name: str, pages: int) -> int:
+        """Write the WAL back when it is long; called after each commit."""
+        self._wal_pages = pages
+        if pages >= CHECKPOINT:
+            with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # somebody else does it
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
+
+    def _check_wal(self) -> None:
+        """Keep the WAL below its cap."""
+        if self._wal_pages <= WAL_CAP:
+            return
+        connection = self.connection
+        connection.set_busy_timeout(1000)
+        try:
+            with contextlib.suppress(apsw.BusyError, apsw.LockedError):
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                self._wal_pages = 0
+                return
+        finally:
+            connection.set_busy_timeout(int(BUSY * 1000))
+        raise SpoolFullError(
+            "the write-ahead log is full, as some process has been reading the spool for long; stop it",
+            self.path,
+        )
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Commit what is done inside, or nothing of it."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -192,7 +219,7 @@ class Database:
             raise
 
     @contextmanager
-    def _ours(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
         """Make errors of SQLite ours, and stop everybody after one of fsync."""
         try:
             yield

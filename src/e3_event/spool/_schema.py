@@ -5,37 +5,37 @@ from __future__ import annotations
 #: Script number N (from 1) makes schema N of schema N - 1.
 MIGRATIONS = (
     """
-    CREATE TABLE spool (            -- one row: what concerns the spool as a whole
-        id TEXT NOT NULL,           -- a UUID: which spool this is
+    CREATE TABLE spool (             -- one row: what concerns the spool as a whole
+        id TEXT NOT NULL,            -- a UUID: which spool this is
         created REAL NOT NULL,
-        blob_bytes INTEGER NOT NULL -- what lies in blobs/
+        blob_bytes INTEGER NOT NULL, -- what lies in blobs/
+        dropped INTEGER NOT NULL     -- dead letters that had to make room
     ) STRICT;
 
-    CREATE TABLE audience (         -- who is owed a snapshot; row 0: every configured subscription
-        id INTEGER PRIMARY KEY,
-        members TEXT NOT NULL UNIQUE
-    ) STRICT;
-
-    CREATE TABLE subscription (     -- a handler, and how far it has come
-        id INTEGER PRIMARY KEY,
+    CREATE TABLE subscription (      -- a handler that is owed events
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL,
-        fingerprint TEXT NOT NULL,  -- of its configuration; empty: known by its name
-        since INTEGER NOT NULL,     -- it is owed what has a greater seq,
-        cursor INTEGER NOT NULL,    -- and up to here all has been taken
-        seen REAL NOT NULL,         -- when somebody last served it
-        lease TEXT,                 -- token of the worker that serves it,
-        leased_until REAL,
+        fingerprint TEXT NOT NULL,   -- of its configuration; empty: it is of the configuration file
+        lane BLOB NOT NULL,          -- how far it has come (JSON, `Lane`)
+        checksum INTEGER NOT NULL,   -- CRC-32 of all above
         UNIQUE (name, fingerprint)
     ) STRICT;
 
+    CREATE TABLE audience (          -- who is owed an event; row 0: whoever is of the configuration file
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        members TEXT NOT NULL UNIQUE -- ids of subscriptions (JSON)
+    ) STRICT;
+
     CREATE TABLE event (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        snapshot_id TEXT NOT NULL UNIQUE,
-        audience INTEGER NOT NULL,
-        put REAL NOT NULL,
+        seq INTEGER PRIMARY KEY,     -- the newest is never removed, so that none comes twice
+        uid TEXT NOT NULL,
+        snapshot_id TEXT NOT NULL,
+        audience INTEGER NOT NULL,   -- -1: nobody, as it stands for events that are lost
+        put REAL NOT NULL,           -- when; seconds since the epoch, as all times here
         blob_bytes INTEGER NOT NULL, -- of its attachments in blobs/
-        body BLOB NOT NULL,          -- the snapshot as JSON
-        checksum INTEGER NOT NULL    -- CRC-32 of all above but seq
+        body BLOB NOT NULL,          -- the snapshot (JSON, `Stored`)
+        checksum INTEGER NOT NULL,   -- CRC-32 of all above but seq, of the audience's members, and of its
+        UNIQUE (uid, snapshot_id)    -- rows in `attachment`
     ) STRICT;
 
     CREATE TABLE attachment (        -- one that is small: it lies here and not in blobs/
@@ -45,20 +45,27 @@ MIGRATIONS = (
         PRIMARY KEY (seq, place)
     ) STRICT, WITHOUT ROWID;
 
-    CREATE TABLE delivery (          -- what is neither new nor done
-        subscription INTEGER NOT NULL,
+    CREATE TABLE delivery (          -- what is neither new nor waiting behind what is new
         seq INTEGER NOT NULL,
-        state TEXT NOT NULL,         -- loan, again, dead, settled
+        subscription INTEGER NOT NULL,
+        state INTEGER NOT NULL,      -- `State`
         attempts INTEGER NOT NULL,
-        due REAL,                    -- again: not before
+        crashes INTEGER NOT NULL,    -- how often its worker died while it was out
+        due REAL NOT NULL,           -- not before
         updated REAL NOT NULL,
-        duration REAL,
-        reason TEXT,
-        PRIMARY KEY (subscription, seq)
+        duration REAL NOT NULL,      -- of the last attempt, in seconds
+        reason TEXT NOT NULL,        -- why the last attempt failed
+        checksum INTEGER NOT NULL,   -- CRC-32 of all above
+        PRIMARY KEY (seq, subscription)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX delivery_due ON delivery (subscription, due) WHERE state = 'again';
-    CREATE INDEX delivery_event ON delivery (seq);
+    CREATE INDEX delivery_open ON delivery (subscription, state, due, seq) WHERE state <= 3;
 
-    INSERT INTO audience VALUES (0, '*');
+    CREATE TABLE damage (            -- what was found damaged or lost, until a person has seen to it
+        id INTEGER PRIMARY KEY,
+        noticed REAL NOT NULL,
+        what TEXT NOT NULL UNIQUE
+    ) STRICT;
+
+    INSERT INTO audience VALUES (0, '"*"');
     """,
 )

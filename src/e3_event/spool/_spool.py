@@ -8,55 +8,80 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from e3_event._codec import as_text
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._handler import EventHandler
 
 from ._blobs import Blobs, SyncError
 from ._commit import GroupCommit
-from ._database import Database, Row
+from ._database import Database
+from ._events import CONFIGURED, Events, Row
 from ._place import DATABASE, open_folder
+from ._queue import Queue
+from ._room import CHUNK, Room
 from ._stored import decode_snapshot, encode_snapshot
+from ._subscriptions import REFRESH, Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from e3_event import Event, Snapshot
+
+    from ._events import Audience
+    from ._subscriptions import Key
+
+#: What a spool may take by default (bytes), and how long settled events are kept (seconds).
+MAX_SIZE = 1 << 30
+RETENTION = 30 * 86400.0
 
 
 class Spool(EventHandler):
     """A folder in which snapshots wait until they are delivered. Many threads and processes may share it.
 
     :param path: the folder; made if it is not there, with rights for its owner only
+    :param max_size: bytes that its database and attachments may take
+    :param retention: seconds that settled events are kept, if there is room
     :param clock: seconds since the epoch
     :raises SpoolError: the folder is not fit for a spool, or the spool needs `fsck`; says why
     :raises OSError: the folder can't be made
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_size: int = MAX_SIZE,
+        retention: float = RETENTION,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.path = open_folder(os.fspath(path))
-        self._clock = clock
+        self.max_size = max_size
+        self.retention = retention
+        self.clock = clock
         self._opening = threading.Lock()
         self._pid = 0
         self._connect()
 
-    def put(self, event: Event) -> str:
+    def put(self, event: Event, *, owed_to: Sequence[Key] = ()) -> str:
         """Take an event as it is now, with what its attachments hold now.
 
         When it returns, the event survives kill -9, a crash of the operating system and a power cut, on a
         local file system whose fsync is honest. If it raises, the outcome is unknown: put the same snapshot
         again (`s = event.snapshot(); spool.put(s)`); the second put of one `snapshot_id` changes nothing.
 
+        :param owed_to: the subscriptions that it is owed to; by default those of the configuration file
         :return: the `snapshot_id`
         :raises SpoolFullError: there is no room
         :raises SpoolError: the spool can't be used (it was deleted, its disk failed); says why
         """
-        return self.put_many([event])[0]
+        return self.put_many([event], owed_to=owed_to)[0]
 
-    def put_many(self, events: Iterable[Event]) -> list[str]:
+    def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] = ()) -> list[str]:
         """Take several events with one commit, all or none; otherwise as `put`."""
         snapshots = [event.snapshot() for event in events]
         self._ready()
-        rows = [self._row(snapshot) for snapshot in snapshots]
+        audience = self._audience(tuple(owed_to)) if owed_to else CONFIGURED
+        rows = [self._row(snapshot, audience) for snapshot in snapshots]
         if rows:
             self._commits.submit(rows)
         return [row.snapshot_id for row in rows]
@@ -72,10 +97,30 @@ class Spool(EventHandler):
         :raises SpoolError: it is not there, or damaged; says which
         """
         self._ready()
-        row = self._database.find(snapshot_id)
-        if row is None:
+        found = self._events.find(snapshot_id)
+        if found is None:
             raise SpoolError(f"there is no snapshot {snapshot_id}", self.path)
-        return decode_snapshot(row.snapshot_id, row.body, row.small, self._blobs)
+        if not found.is_intact(self._subscriptions.members(found.audience)):
+            raise SpoolError(f"snapshot {snapshot_id} is damaged: its checksum does not fit", self.path)
+        return decode_snapshot(found.snapshot_id, found.body, found.small, self._blobs)
+
+    def register(self, keys: Sequence[Key]) -> list[int]:
+        """Note who is owed events from now on: to be done before the first put.
+
+        :return: ids of the subscriptions
+        :raises SpoolError: the spool can't be used
+        """
+        self._ready()
+        return self._subscriptions.known(keys) or self._subscriptions.register(keys)
+
+    def queue(self, number: int, *, strict: bool = False) -> Queue:
+        """Return what a subscription is owed, for its worker.
+
+        :param number: its id
+        :param strict: nothing overtakes what could not be delivered
+        """
+        self._ready()
+        return Queue(self._database, self._blobs, self._subscriptions, number, self.clock, strict=strict)
 
     def close(self) -> None:
         """Close the connection to the database. The next call opens it again."""
@@ -92,7 +137,16 @@ class Spool(EventHandler):
     def encode_config(self) -> str:
         return self.path.replace("%", "%25").replace("|", "%7C")
 
-    def _row(self, snapshot: Snapshot) -> Row:
+    def _audience(self, keys: tuple[Key, ...]) -> Audience:
+        """The audience of these, which are noted as seen now and then."""
+        now = self.clock()
+        audience, since = self._audiences.get(keys, (CONFIGURED, float("-inf")))
+        if not since <= now < since + REFRESH / 2:
+            audience = self._subscriptions.audience(keys)
+            self._audiences[keys] = (audience, now)
+        return audience
+
+    def _row(self, snapshot: Snapshot, audience: Audience) -> Row:
         try:
             capture = self._blobs.capture(snapshot._snapshot_id, tuple(snapshot._attachments.values()))
         except OSError as error:
@@ -102,14 +156,22 @@ class Spool(EventHandler):
             raise (SpoolFullError if full else SpoolError)(
                 f"an attachment can't be kept: {error}", self.path
             ) from error
+        uid = snapshot._data["uid"]
         return Row(
+            uid=uid if type(uid) is str else as_text(uid),
             snapshot_id=snapshot._snapshot_id,
-            audience=0,
-            put=self._clock(),
+            audience=audience,
+            put=self.clock(),
             blob_bytes=capture.blob_bytes,
             body=encode_snapshot(snapshot, tuple(capture.captured)),
             small=capture.small,
         )
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        self._room.ensure(rows)
+        seq = self._events.insert(rows)
+        if seq % CHUNK < len(rows):
+            self._room.purge(most=4 * CHUNK)
 
     def _ready(self) -> None:
         """Open what a forked process may not share with its parent."""
@@ -123,5 +185,11 @@ class Spool(EventHandler):
                 return
             self._blobs = Blobs(os.path.join(self.path, "blobs"))
             self._database = Database(os.path.join(self.path, DATABASE))
-            self._commits = GroupCommit(self._database.insert)
+            self._events = Events(self._database)
+            self._subscriptions = Subscriptions(self._database, self.clock)
+            self._audiences: dict[tuple[Key, ...], tuple[Audience, float]] = {}
+            self._room = Room(
+                self._database, self._blobs, self._subscriptions, self.max_size, self.retention, self.clock
+            )
+            self._commits = GroupCommit(self._write)
             self._pid = os.getpid()

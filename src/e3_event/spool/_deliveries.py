@@ -1,0 +1,81 @@
+"""The table `delivery`: what became of each event with each subscription."""
+
+from __future__ import annotations
+
+import enum
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import apsw
+
+
+class State(enum.IntEnum):
+    """What becomes of a delivery. The first three wait for somebody."""
+
+    LOAN = 1  #: out with a worker, not for the first time
+    AGAIN = 2  #: to be tried again
+    DEAD = 3  #: given up: a dead letter
+    DELIVERED = 4
+    SKIPPED = 5  #: not for this handler
+    DROPPED = 6  #: a dead letter that a person has dropped
+
+
+class Delivery(NamedTuple):
+    """A row of the table `delivery`.
+
+    :ivar seq: of the event
+    :ivar subscription: whom it is owed to
+    :ivar state: what became of it
+    :ivar attempts: how often it was tried
+    :ivar crashes: how often its worker died while it was out
+    :ivar due: it is not tried before (seconds since the epoch)
+    :ivar updated: when this was written
+    :ivar duration: of the last attempt, in seconds
+    :ivar reason: why the last attempt failed
+    """
+
+    seq: int
+    subscription: int
+    state: int
+    attempts: int
+    crashes: int
+    due: float
+    updated: float
+    duration: float = 0.0
+    reason: str = ""
+
+
+_pack = struct.Struct("<qqqqqddd").pack
+_COLUMNS = "seq, subscription, state, attempts, crashes, due, updated, duration, reason"
+_SELECT = f"SELECT {_COLUMNS}, checksum FROM delivery"
+_WRITE = f"INSERT OR REPLACE INTO delivery ({_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def write(connection: apsw.Connection, deliveries: Iterable[Delivery]) -> None:
+    """Write deliveries down, in place of what was known of them."""
+    connection.executemany(_WRITE, [(*delivery, _checksum(delivery)) for delivery in deliveries])
+
+
+def read(connection: apsw.Connection, condition: str, values: Sequence[object]) -> list[Delivery]:
+    """Read deliveries. A row that is damaged is one to be tried again, as nobody knows what became of it.
+
+    :param condition: what stands behind `FROM delivery`, with *values* for its question marks
+    """
+    return [_checked(row) for row in connection.execute(f"{_SELECT} {condition}", tuple(values))]
+
+
+def _checked(row: tuple[object, ...]) -> Delivery:
+    delivery = Delivery(*row[:-1])  # type: ignore[arg-type]  # the table is strict
+    if _checksum(delivery) == row[-1]:
+        return delivery
+    return Delivery(
+        delivery.seq, delivery.subscription, State.AGAIN, 0, 0, 0.0, 0.0, reason="its record is damaged"
+    )
+
+
+def _checksum(delivery: Delivery) -> int:
+    return zlib.crc32(_pack(*delivery[:8]), zlib.crc32(delivery.reason.encode()))

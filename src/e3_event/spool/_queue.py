@@ -1,0 +1,330 @@
+"""What one subscription is owed, as its worker takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import apsw
+
+from e3_event._errors import SpoolError
+from e3_event._ids import unique_id
+
+from . import _deliveries
+from ._deliveries import Delivery, State
+from ._events import select
+from ._pending import NOT_KNOWN, open_deliveries, owed
+from ._stored import decode_snapshot
+from ._subscriptions import LEASE, Range, load, owed_to, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from e3_event._event import Snapshot
+
+    from ._blobs import Blobs
+    from ._database import Database
+    from ._events import Found
+    from ._subscriptions import Lane, Subscription, Subscriptions
+
+#: A delivery that was out at so many deaths of its worker is given up.
+MOST_CRASHES = 3
+#: A time that lies so far (seconds) ahead was written by a clock that has been set back since.
+_CLOCK_SLACK = 60.0
+
+
+class LeaseLostError(SpoolError):
+    """Somebody else serves this subscription now: what this worker had out is not its own any more."""
+
+
+class Taken(NamedTuple):
+    """A delivery that is out with a worker.
+
+    :ivar seq: of the event
+    :ivar snapshot: the event; `None`: it is damaged
+    :ivar problem: how it is damaged
+    :ivar attempts: how often it was tried before
+    :ivar crashes: how often its worker died while it was out
+    :ivar put: when the event was put
+    """
+
+    seq: int
+    snapshot: Snapshot | None
+    problem: str
+    attempts: int
+    crashes: int
+    put: float
+
+
+class Queue:
+    """What one subscription is owed, as its worker takes it: under a lease, in batches, with one commit each.
+
+    What is out with a worker is written down. If the worker dies, another one gets it, one by one, so that
+    an event that kills its worker is found out and given up after `MOST_CRASHES`. A worker that slept past
+    its lease can't change anything any more.
+
+    :param number: id of the subscription
+    :param clock: seconds since the epoch
+    :param strict: nothing overtakes what could not be delivered
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        subscriptions: Subscriptions,
+        number: int,
+        clock: Callable[[], float],
+        *,
+        strict: bool = False,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._token = ""
+        self._out: set[int] = set()
+        self.number = number
+        self.strict = strict
+
+    def acquire(self) -> bool:
+        """Take the lease, if nobody else holds it. What a worker that died had out comes back.
+
+        :return: whether this worker has it now
+        :raises SpoolError: the spool can't be used
+        """
+        token = unique_id()
+        with self._database.writing() as connection:
+            now = self._clock()
+            mine = load(connection, self.number)
+            if mine.lane.is_served(now):
+                return False
+            self._return_lost(connection, mine, now)
+            mine.lane.backlog = self._behind_new(connection, mine)
+            self._renew(connection, mine, token, now)
+        self._token, self._out = token, set()
+        return True
+
+    def turn(self, done: Sequence[Delivery], limit: int) -> list[Taken]:
+        """Write down what became of deliveries and take further ones, both or neither.
+
+        :param done: with those of earlier calls since the last taking, all that was taken if *limit* is not 0
+        :param limit: how many to take at most
+        :return: new events in the order they were accepted, then those that are to be tried again, then what
+            waited behind the new ones
+        :raises LeaseLostError: nothing is written
+        :raises SpoolError: the spool can't be used
+        """
+        with self._database.writing() as connection:
+            now = self._clock()
+            mine = self._mine(connection)
+            lane = mine.lane
+            _deliveries.write(connection, done)
+            lane.delivered += sum(delivery.state == State.DELIVERED for delivery in done)
+            taken: list[tuple[Found | int, int, int]] = []
+            if limit:
+                taken = self._take(connection, mine, limit, now)
+            self._renew(connection, mine, self._token, now)
+        self._out.difference_update(delivery.seq for delivery in done)
+        self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
+        return [self._decode(*one) for one in taken]
+
+    def note(self, change: Callable[[Lane], None]) -> None:
+        """Change what is known of the sink.
+
+        :raises LeaseLostError: nothing is changed
+        """
+        with self._database.writing() as connection:
+            mine = self._mine(connection)
+            change(mine.lane)
+            save(connection, mine)
+
+    def catch_up(self) -> None:
+        """Let new events go ahead of all that waits now, as after an outage; not if the order is strict."""
+        with self._database.writing() as connection:
+            mine = self._mine(connection)
+            mine.lane.backlog = self._behind_new(connection, mine)
+            save(connection, mine)
+
+    def renew(self) -> None:
+        """Keep the lease.
+
+        :raises LeaseLostError: it is lost
+        """
+        with self._database.writing() as connection:
+            self._renew(connection, self._mine(connection), self._token, self._clock())
+
+    def release(self) -> None:
+        """Give back what is out, untried, and the lease.
+
+        :raises LeaseLostError: there is nothing to give back any more
+        """
+        with self._database.writing() as connection:
+            now = self._clock()
+            mine = self._mine(connection)
+            known = {d.seq: d for d in open_deliveries(connection, self.number, State.LOAN)}
+            back = [
+                known[seq]._replace(state=State.AGAIN, due=now, updated=now)
+                if seq in known
+                else Delivery(seq, self.number, State.AGAIN, 0, 0, now, now)
+                for seq in sorted(self._out)
+            ]
+            _deliveries.write(connection, back)
+            mine.lane.loan, mine.lane.lease, mine.lane.seen = [], "", now
+            save(connection, mine)
+        self._token, self._out = "", set()
+
+    def lane(self) -> Lane:
+        """How far it has come, as of now.
+
+        :raises SpoolError: its record is damaged
+        """
+        with self._database.reading() as connection:
+            return load(connection, self.number).lane
+
+    def next_due(self) -> float | None:
+        """When the next delivery is to be tried again; `None`: there is none that waits for its time."""
+        order = "seq" if self.strict else "due"
+        with self._database.reading() as connection:
+            first = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=1)
+        return first[0].due if first else None
+
+    def _mine(self, connection: apsw.Connection) -> Subscription:
+        mine = load(connection, self.number)
+        if not self._token or mine.lane.lease != self._token:
+            raise LeaseLostError(f"another worker serves {mine.key.name} now", self._database.path)
+        return mine
+
+    def _renew(self, connection: apsw.Connection, mine: Subscription, token: str, now: float) -> None:
+        mine.lane.lease, mine.lane.until, mine.lane.seen = token, now + LEASE, now
+        save(connection, mine)
+
+    def _return_lost(self, connection: apsw.Connection, mine: Subscription, now: float) -> None:
+        """Bring back what was out with a worker that died, and what waits for a time that never comes."""
+        lost = list(open_deliveries(connection, self.number, State.LOAN))
+        for loan in mine.lane.loan:
+            new = owed(connection, mine, loan, -1)
+            lost += [Delivery(seq, self.number, State.LOAN, 0, 0, now, now) for seq in new]
+        mine.lane.loan = []
+        _deliveries.write(connection, [_after_crash(delivery, now) for delivery in lost])
+        waits = f"WHERE subscription = ? AND state = {State.AGAIN} AND due > ?"
+        late = _deliveries.read(connection, waits, (self.number, now))
+        _deliveries.write(
+            connection,
+            [d._replace(due=now, updated=now) for d in late if d.updated > now + _CLOCK_SLACK],
+        )
+
+    def _behind_new(self, connection: apsw.Connection, mine: Subscription) -> list[Range]:
+        """The backlog, once all that is new by now has joined it; only where that is more than a batch."""
+        lane, newest = mine.lane, self._database.newest()
+        if self.strict or newest - lane.cursor <= _LIVE:
+            return lane.backlog
+        waiting = Range(lane.cursor + 1, newest)
+        lane.cursor = newest
+        return [*lane.backlog, waiting]
+
+    def _take(
+        self, connection: apsw.Connection, mine: Subscription, limit: int, now: float
+    ) -> list[tuple[Found | int, int, int]]:
+        """Choose what goes out, and write that down."""
+        mine.lane.loan = []
+        again = self._due(connection, limit, now)
+        if self.strict and (again or open_deliveries(connection, self.number, State.AGAIN, limit=1)):
+            fresh: list[Found | int] = []
+        elif again and again[0].crashes:
+            fresh, again = [], again[:1]
+        else:
+            again = again[: max(1, limit // 2)]
+            fresh = self._new(connection, mine, limit - len(again))
+        _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now) for one in again])
+        taken = [(found, 0, 0) for found in fresh]
+        taken += [(_event(connection, one.seq), one.attempts, one.crashes) for one in again]
+        if not (self.strict or (again and again[0].crashes)):
+            taken += [(found, 0, 0) for found in self._old(connection, mine, limit - len(taken))]
+        return taken
+
+    def _due(self, connection: apsw.Connection, limit: int, now: float) -> list[Delivery]:
+        """What is to be tried again now; one that was out at a death of its worker comes first."""
+        order = "seq" if self.strict else "due"
+        due = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=limit)
+        if self.strict:
+            count = next((i for i, one in enumerate(due) if one.due > now), len(due))
+            return due[: 1 if due and due[0].crashes else count]
+        return sorted((one for one in due if one.due <= now), key=lambda one: not one.crashes)
+
+    def _new(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
+        lane, newest = mine.lane, self._database.newest()
+        if limit <= 0 or lane.cursor >= newest:
+            return []
+        found = self._scan(connection, mine, Range(lane.cursor + 1, newest), limit)
+        reached = _seq(found[-1]) if len(found) == limit else newest
+        lane.loan.append(Range(lane.cursor + 1, reached))
+        lane.cursor = reached
+        return found
+
+    def _old(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
+        lane = mine.lane
+        found: list[Found | int] = []
+        while lane.backlog and len(found) < limit:
+            first, last = lane.backlog[0]
+            part = self._scan(connection, mine, Range(first, last), limit - len(found))
+            found += part
+            if len(found) < limit:
+                lane.backlog = lane.backlog[1:]
+                lane.loan.append(Range(first, last))
+            else:
+                reached = _seq(found[-1])
+                rest = [Range(reached + 1, last)] if reached < last else []
+                lane.backlog = [*rest, *lane.backlog[1:]]
+                lane.loan.append(Range(first, reached))
+        return found
+
+    def _scan(
+        self, connection: apsw.Connection, mine: Subscription, part: Range, limit: int
+    ) -> list[Found | int]:
+        """Read the events of a range that are owed; of one that can't be read, its seq."""
+        audiences = owed_to(connection, mine)
+        where = f"WHERE seq BETWEEN ? AND ? AND audience IN ({audiences}) {NOT_KNOWN} ORDER BY seq LIMIT ?"
+        values = (*part, self.number, limit)
+        try:
+            return list(select(connection, where, values))
+        except apsw.CorruptError:
+            return [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
+
+    def _decode(self, found: Found | int, attempts: int, crashes: int) -> Taken:
+        if isinstance(found, int):
+            return Taken(found, None, "its record can't be read", attempts, crashes, self._clock())
+        snapshot: Snapshot | None = None
+        problem = ""
+        if not found.is_intact(self._subscriptions.members(found.audience)):
+            problem = "it is damaged: its checksum does not fit"
+        else:
+            snapshot = decode_snapshot(found.snapshot_id, found.body, found.small, self._blobs)
+        return Taken(found.seq, snapshot, problem, attempts, crashes, found.put)
+
+
+#: So many new events are taken in their order, with what waits before them, also after an outage.
+_LIVE = 200
+
+
+def _seq(found: Found | int) -> int:
+    return found if isinstance(found, int) else found.seq
+
+
+def _event(connection: apsw.Connection, seq: int) -> Found | int:
+    """An event, or its seq if it can't be read."""
+    try:
+        return next(select(connection, "WHERE seq = ?", (seq,)), seq)
+    except apsw.CorruptError:
+        return seq
+
+
+def _after_crash(delivery: Delivery, now: float) -> Delivery:
+    crashes = delivery.crashes + 1
+    if crashes < MOST_CRASHES:
+        return delivery._replace(state=State.AGAIN, crashes=crashes, due=now, updated=now)
+    return delivery._replace(
+        state=State.DEAD,
+        crashes=crashes,
+        updated=now,
+        reason=f"its worker died {crashes} times while it was out",
+    )

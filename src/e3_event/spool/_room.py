@@ -1,0 +1,225 @@
+"""How much a spool holds, and what is removed from it to make room."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from e3_event._errors import SpoolFullError
+
+from . import _deliveries
+from ._database import NOBODY
+from ._deliveries import Delivery, State
+from ._events import CONFIGURED
+from ._pending import is_untold, pending
+from ._subscriptions import load, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import apsw
+
+    from ._blobs import Blobs
+    from ._database import Database
+    from ._events import Row
+    from ._subscriptions import Lane, Subscriptions
+
+#: Events that are looked at, and removed, with one commit.
+CHUNK = 500
+#: Seconds after which a search that found nothing to remove is worth another try.
+_PATIENCE = 10.0
+#: What a row takes besides its body: ids, checksums, indexes and its deliveries, about (bytes).
+_OVERHEAD = 400
+
+
+class Purged(NamedTuple):
+    """What was removed."""
+
+    events: int = 0
+    dead: int = 0  #: dead letters that had to go with them
+
+
+class Room:
+    """Keeps a spool below its cap, and its history as long as it is wished for.
+
+    Settled events make room, oldest first; if these are not enough, dead letters do, which is counted. What
+    is owed is never removed.
+
+    :param max_size: the cap, in bytes: database and attachments. The write-ahead log has a cap of its own
+    :param retention: seconds that a settled event is kept, if there is room
+    :param clock: seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        subscriptions: Subscriptions,
+        max_size: int,
+        retention: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self.max_size = max_size
+        self.retention = retention
+        self._budget = 0
+        self._vain = float("-inf")
+
+    def used(self) -> int:
+        """Bytes of the database that are in use, and of the attachments."""
+        with self._database.reading() as connection:
+            return _used(connection)
+
+    def ensure(self, rows: Sequence[Row]) -> None:
+        """Make sure that there is room for *rows*, by removing what may go if need be.
+
+        :raises SpoolFullError: there is not; what is left is owed
+        """
+        need = sum(len(row.body) + row.blob_bytes + _OVERHEAD for row in rows)
+        need += sum(len(content) for row in rows for content in row.small.values())
+        self._budget -= need
+        if self._budget >= 0:
+            return
+        free = self.max_size - self.used() - need
+        if free < 0:
+            free = self._make(need)
+        self._budget = free // 64  # other processes have budgets too
+
+    def _make(self, need: int) -> int:
+        """Remove what may go until *need* fits, and some more, so that not each put has to.
+
+        :return: the room that is left
+        """
+        goal = self.max_size - need - self.max_size // 50
+        if self._clock() >= self._vain + _PATIENCE or self._clock() < self._vain:
+            for state in (State.DEAD, State.AGAIN):
+                for _ in self._purge(float("inf"), pinned_by=state):
+                    if self.used() <= goal:
+                        break
+                if self.used() <= goal:
+                    break
+            else:
+                self._vain = self._clock()
+        free = self.max_size - self.used() - need
+        if free < 0:
+            raise SpoolFullError(
+                f"the spool is full ({self.max_size} bytes) of events that are still owed; see"
+                " `e3-event status`, and `max_size` in the configuration",
+                self._database.path,
+            )
+        return free
+
+    def purge(self, before: float | None = None, *, most: int | None = None) -> Purged:
+        """Remove settled events that were put before a time, and give up what is owed to the unseen.
+
+        :param before: seconds since the epoch; by default what the retention says
+        :param most: look at so many at most
+        """
+        now = self._clock()
+        self.abandon(now - self.retention)
+        events = looked_at = 0
+        for removed in self._purge(now - self.retention if before is None else before, State.DEAD):
+            events += removed.events
+            looked_at += CHUNK
+            if most is not None and looked_at >= most:
+                break
+        return Purged(events)
+
+    def abandon(self, unseen: float) -> int:
+        """Make dead letters of what is owed to handlers that nobody has served, or put for, since *unseen*.
+
+        :return: their number
+        """
+        count = 0
+        for subscription in self._subscriptions.all():
+            if subscription.lane.seen >= unseen:
+                continue
+            reason = f"abandoned: nobody serves {subscription.key.name} any more"
+            while given := self._give_up(subscription.id, reason):
+                count += given
+        return count
+
+    def _give_up(self, number: int, reason: str) -> int:
+        """Make dead letters of some of what a subscription is owed; return how many."""
+        with self._database.writing() as connection:
+            mine, newest, now = load(connection, number), self._database.newest(), self._clock()
+            seqs = pending(connection, mine, newest, CHUNK)
+            dead = [Delivery(seq, number, State.DEAD, 0, 0, now, now, reason=reason) for seq in seqs]
+            _deliveries.write(connection, dead)
+            if not seqs:
+                mine.lane.cursor, mine.lane.backlog, mine.lane.loan = newest, [], []
+                save(connection, mine)
+        return len(seqs)
+
+    def _purge(self, before: float, pinned_by: State) -> Iterator[Purged]:
+        """Remove events, oldest first; yields after each commit what it removed."""
+        after = 0
+        while True:
+            with self._database.writing() as connection:
+                newest = self._database.newest()
+                rows: list[Any] = connection.execute(
+                    "SELECT seq, audience, snapshot_id, blob_bytes FROM event"
+                    " WHERE seq > ? AND seq < ? AND put < ? ORDER BY seq LIMIT ?",
+                    (after, newest, before, CHUNK),
+                ).fetchall()
+                if not rows:
+                    return
+                after = rows[-1][0]
+                doomed = _unowed(connection, rows, pinned_by)
+                dead = _remove(connection, [row[0] for row in doomed], sum(row[3] for row in doomed))
+            for _, _, snapshot_id, blob_bytes in doomed:
+                if blob_bytes:
+                    self._blobs.discard(snapshot_id)
+            yield Purged(len(doomed), dead)
+
+
+def _used(connection: apsw.Connection) -> int:
+    pages = connection.pragma("page_count") - connection.pragma("freelist_count")
+    blob_bytes = connection.execute("SELECT blob_bytes FROM spool").get
+    return int(pages * connection.pragma("page_size") + blob_bytes)
+
+
+def _unowed(
+    connection: apsw.Connection, rows: Sequence[tuple[int, int, str, int]], pinned_by: State
+) -> list[tuple[int, int, str, int]]:
+    """Those of *rows* that nobody is owed any more."""
+    numbers: list[Any] = connection.execute("SELECT id FROM subscription").fetchall()
+    subscriptions = {number: load(connection, number) for (number,) in numbers}
+    configured = [one.lane for one in subscriptions.values() if not one.key.fingerprint]
+    owed: dict[int, list[Lane]] = {NOBODY: [], CONFIGURED.id: configured}
+    audiences: Any = connection.execute("SELECT id, members FROM audience WHERE id > 0")
+    for number, members in audiences:
+        owed[number] = [
+            subscriptions[member].lane for member in json.loads(members) if member in subscriptions
+        ]
+    pinned = {
+        seq
+        for (seq,) in connection.execute(
+            f"SELECT seq FROM delivery WHERE state <= {int(pinned_by)} AND seq BETWEEN ? AND ?",
+            (rows[0][0], rows[-1][0]),
+        )
+    }
+    return [
+        row
+        for row in rows
+        if row[0] not in pinned and not any(is_untold(lane, row[0]) for lane in owed.get(row[1], ()))
+    ]
+
+
+def _remove(connection: apsw.Connection, seqs: Sequence[int], blob_bytes: int) -> int:
+    """Remove events and all that is known of them; return how many dead letters were among them."""
+    dead = 0
+    for seq in seqs:
+        connection.execute("DELETE FROM event WHERE seq = ?", (seq,))
+        connection.execute("DELETE FROM attachment WHERE seq = ?", (seq,))
+        dead += connection.execute(
+            f"SELECT count(*) FROM delivery WHERE seq = ? AND state = {int(State.DEAD)}", (seq,)
+        ).get
+        connection.execute("DELETE FROM delivery WHERE seq = ?", (seq,))
+    connection.execute(
+        "UPDATE spool SET blob_bytes = max(0, blob_bytes - ?), dropped = dropped + ?", (blob_bytes, dead)
+    )
+    return dead
