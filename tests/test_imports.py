@@ -34,6 +34,7 @@ ALLOWED = {
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
     "public": {"attachment", "ids", "interface", "errors", "event", "manager", "record", "report"},
     "spool": {"attachment", "codec", "errors", "event", "files", "ids", "interface"},
+    "relay": {"errors", "interface", "redact", "retry", "spool"},
     "compat": {"public", "errors"},
     "testing": {"public", "plugins"},
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},

@@ -57,6 +57,7 @@ class Blobs:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._tag = os.urandom(4).hex()
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:
@@ -115,7 +116,7 @@ class Blobs:
         """
         if content is None:
             return os.path.join(self.folder, snapshot_id, captured.file)
-        folder = os.path.join(self.folder, f"{snapshot_id}.small.tmp")
+        folder = os.path.join(self.folder, f"{snapshot_id}.{self._tag}.tmp")
         path = os.path.join(folder, safe_name(captured.name))
         if not os.path.exists(path):
             write_atomic(path, content)
@@ -125,7 +126,7 @@ class Blobs:
 
     def release(self, snapshot_id: str) -> None:
         """Remove the files that `path` has written for small attachments."""
-        shutil.rmtree(os.path.join(self.folder, f"{snapshot_id}.small.tmp"), ignore_errors=True)
+        shutil.rmtree(os.path.join(self.folder, f"{snapshot_id}.{self._tag}.tmp"), ignore_errors=True)
 
     def open(self, path: str, captured: Captured) -> BufferedReader:
         """Open a captured file at its start, once its bytes are found to be those captured.

@@ -111,6 +111,11 @@ class Database:
         """The seq of the newest event; 0 if there never was one."""
         return self.connection.execute("SELECT max(seq) FROM event").get or 0
 
+    def version(self) -> int:
+        """A number that is another one once another connection has changed the database."""
+        with self.reading() as connection:
+            return int(connection.pragma("data_version"))
+
     def report_damage(self, what: str) -> None:
         """Note what was found, for `status` and `fsck`; the same is noted once."""
         self.connection.execute(

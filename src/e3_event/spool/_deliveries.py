@@ -24,6 +24,10 @@ class State(enum.IntEnum):
     DROPPED = 6  #: a dead letter that a person has dropped
 
 
+#: Condition of the index of those that wait. A query has to repeat it word for word to use the index.
+OPEN = "state <= 3"
+
+
 class Delivery(NamedTuple):
     """A row of the table `delivery`.
 

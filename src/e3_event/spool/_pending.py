@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _deliveries
-from ._deliveries import State
+from ._deliveries import OPEN, State
 from ._subscriptions import Range, owed_to
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def open_deliveries(
     connection: apsw.Connection, number: int, state: State, *, order: str = "seq", limit: int = -1
 ) -> list[Delivery]:
     """The deliveries of a subscription that are in one of the first three states."""
-    condition = f"WHERE subscription = ? AND state = {int(state)} ORDER BY {order} LIMIT ?"
+    condition = f"WHERE subscription = ? AND state = {int(state)} AND {OPEN} ORDER BY {order} LIMIT ?"
     return _deliveries.read(connection, condition, (number, limit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
@@ -10,18 +11,18 @@ from e3_event._errors import SpoolError
 from e3_event._ids import unique_id
 
 from . import _deliveries
-from ._deliveries import Delivery, State
+from ._blobs import Blobs
+from ._deliveries import OPEN, Delivery, State
 from ._events import select
-from ._pending import NOT_KNOWN, open_deliveries, owed
+from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from e3_event._event import Snapshot
 
-    from ._blobs import Blobs
     from ._database import Database
     from ._events import Found
     from ._subscriptions import Lane, Subscription, Subscriptions
@@ -78,7 +79,7 @@ class Queue:
         strict: bool = False,
     ) -> None:
         self._database = database
-        self._blobs = blobs
+        self._blobs = Blobs(blobs.folder)  # files that it writes for handlers are its own
         self._subscriptions = subscriptions
         self._clock = clock
         self._token = ""
@@ -104,11 +105,20 @@ class Queue:
         self._token, self._out = token, set()
         return True
 
-    def turn(self, done: Sequence[Delivery], limit: int) -> list[Taken]:
+    def turn(
+        self,
+        done: Sequence[Delivery],
+        limit: int = 0,
+        *,
+        note: Callable[[Lane], None] | None = None,
+        first: str | None = None,
+    ) -> list[Taken]:
         """Write down what became of deliveries and take further ones, both or neither.
 
         :param done: with those of earlier calls since the last taking, all that was taken if *limit* is not 0
         :param limit: how many to take at most
+        :param note: changes what is known of the sink
+        :param first: take this snapshot before any other, if it is owed
         :return: new events in the order they were accepted, then those that are to be tried again, then what
             waited behind the new ones
         :raises LeaseLostError: nothing is written
@@ -120,23 +130,16 @@ class Queue:
             lane = mine.lane
             _deliveries.write(connection, done)
             lane.delivered += sum(delivery.state == State.DELIVERED for delivery in done)
+            if note is not None:
+                note(lane)
             taken: list[tuple[Found | int, int, int]] = []
             if limit:
-                taken = self._take(connection, mine, limit, now)
+                taken = self._take_first(connection, mine, first, now) if first else []
+                taken = taken or self._take(connection, mine, limit, now)
             self._renew(connection, mine, self._token, now)
         self._out.difference_update(delivery.seq for delivery in done)
         self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
         return [self._decode(*one) for one in taken]
-
-    def note(self, change: Callable[[Lane], None]) -> None:
-        """Change what is known of the sink.
-
-        :raises LeaseLostError: nothing is changed
-        """
-        with self._database.writing() as connection:
-            mine = self._mine(connection)
-            change(mine.lane)
-            save(connection, mine)
 
     def catch_up(self) -> None:
         """Let new events go ahead of all that waits now, as after an outage; not if the order is strict."""
@@ -173,6 +176,36 @@ class Queue:
             save(connection, mine)
         self._token, self._out = "", set()
 
+    def ready(self) -> tuple[bool, float]:
+        """Look whether there is anything to take, without a commit.
+
+        :return: whether there is; and when the next delivery is to be tried again (seconds since the epoch,
+            infinite if there is none)
+        """
+        order = "seq" if self.strict else "due"
+        with self._database.reading() as connection:
+            again = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=1)
+            due = again[0].due if again else math.inf
+            if due <= self._clock():
+                return True, due
+            if again and self.strict:
+                return False, due
+            mine = load(connection, self.number)
+            newest = self._database.newest()
+            new = Range(mine.lane.cursor + 1, newest)
+            is_ready = (
+                bool(mine.lane.backlog)
+                or newest - mine.lane.cursor > _FAR
+                or (new.first <= new.last and bool(owed(connection, mine, new, 1)))
+            )
+        return is_ready, due
+
+    def tidy(self, taken: Iterable[Taken]) -> None:
+        """Remove what was written so that a handler could open the small attachments of these."""
+        for one in taken:
+            if one.snapshot is not None and one.snapshot._attachments:
+                self._blobs.release(one.snapshot._snapshot_id)
+
     def lane(self) -> Lane:
         """How far it has come, as of now.
 
@@ -180,13 +213,6 @@ class Queue:
         """
         with self._database.reading() as connection:
             return load(connection, self.number).lane
-
-    def next_due(self) -> float | None:
-        """When the next delivery is to be tried again; `None`: there is none that waits for its time."""
-        order = "seq" if self.strict else "due"
-        with self._database.reading() as connection:
-            first = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=1)
-        return first[0].due if first else None
 
     def _mine(self, connection: apsw.Connection) -> Subscription:
         mine = load(connection, self.number)
@@ -206,7 +232,7 @@ class Queue:
             lost += [Delivery(seq, self.number, State.LOAN, 0, 0, now, now) for seq in new]
         mine.lane.loan = []
         _deliveries.write(connection, [_after_crash(delivery, now) for delivery in lost])
-        waits = f"WHERE subscription = ? AND state = {State.AGAIN} AND due > ?"
+        waits = f"WHERE subscription = ? AND state = {int(State.AGAIN)} AND {OPEN} AND due > ?"
         late = _deliveries.read(connection, waits, (self.number, now))
         _deliveries.write(
             connection,
@@ -221,6 +247,19 @@ class Queue:
         waiting = Range(lane.cursor + 1, newest)
         lane.cursor = newest
         return [*lane.backlog, waiting]
+
+    def _take_first(
+        self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
+    ) -> list[tuple[Found | int, int, int]]:
+        """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
+        found = next(select(connection, "WHERE snapshot_id = ?", (snapshot_id,)), None)
+        if self.strict or found is None or not is_untold(mine.lane, found.seq):
+            return []
+        if not owed(connection, mine, Range(found.seq, found.seq), 1):
+            return []
+        loan = Delivery(found.seq, self.number, State.LOAN, 0, 0, now, now)
+        _deliveries.write(connection, [loan])
+        return [(found, 0, 0)]
 
     def _take(
         self, connection: apsw.Connection, mine: Subscription, limit: int, now: float
@@ -304,6 +343,8 @@ class Queue:
 
 #: So many new events are taken in their order, with what waits before them, also after an outage.
 _LIVE = 200
+#: So many events of others are passed over before that is written down.
+_FAR = 1000
 
 
 def _seq(found: Found | int) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from e3_event import Event, Snapshot
 
     from ._events import Audience
+    from ._room import Purged
     from ._subscriptions import Key
 
 #: What a spool may take by default (bytes), and how long settled events are kept (seconds).
@@ -121,6 +122,21 @@ class Spool(EventHandler):
         """
         self._ready()
         return Queue(self._database, self._blobs, self._subscriptions, number, self.clock, strict=strict)
+
+    def version(self) -> int:
+        """A number that is another one once somebody else has changed the spool."""
+        self._ready()
+        return self._database.version()
+
+    def purge(self, before: float | None = None) -> Purged:
+        """Remove settled events, and give up what is owed to handlers that nobody serves any more.
+
+        :param before: those that were put before this time (seconds since the epoch); by default those that
+            are older than the retention
+        :return: what was removed
+        """
+        self._ready()
+        return self._room.purge(before)
 
     def close(self) -> None:
         """Close the connection to the database. The next call opens it again."""
