@@ -290,26 +290,27 @@ class Snapshot(Event):
     if TYPE_CHECKING:
         snapshot_id: str
         attachments: tuple[Attachment, ...]
-        _shown: dict[str, Any]
+        _apart: dict[str, Any] | None
         _snapshot_id: str
 
     def __init__(self, event: Event) -> None:
-        present, changed, left_out = look_at(event._attachments.copy())  # other threads may add to it
-        shown, as_text = _jsonable(event.as_dict())
-        for key, value in (
-            ("sent_as_text", as_text),
-            ("attachments_changed", changed),
-            ("attachments_left_out", left_out),
-        ):
-            if value:
-                shown.setdefault(key, _jsonable({key: value})[0][key])  # names may hold anything
+        attachments = event._attachments.copy()  # other threads may add to it
+        present, changed, left_out = look_at(attachments) if attachments else ({}, [], {})
+        data, as_text = _jsonable(event._data.copy())
         state = self.__dict__
-        state["_data"] = _jsonable(event._data.copy())[0]
-        state["_shown"] = shown
+        state["_data"] = data
+        state["_apart"] = None
         state["_attachments"] = present
         state["_formatters"] = {}
         state["_closed"] = event._closed
         state["_snapshot_id"] = unique_id()
+        if as_text or changed or left_out or event._formatters or not _shows_its_data(type(event)):
+            state["_apart"] = _shown_apart(event, changed, left_out)
+
+    @property
+    def _shown(self) -> dict[str, Any]:
+        """What `as_dict` gives, to be read only. It is kept where it can't be made of the data again."""
+        return super().as_dict() if self._apart is None else self._apart
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__
@@ -318,10 +319,10 @@ class Snapshot(Event):
                 return state["_snapshot_id"]
             if name == "attachments" and "_attachments" in state:
                 return tuple(state["_attachments"].values())
-        return _apart(super().__getattr__(name))
+        return _copied(super().__getattr__(name))
 
     def __getitem__(self, key: str) -> Any:
-        return _apart(self._data[key])
+        return _copied(self._data[key])
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         self._refuse()
@@ -359,6 +360,24 @@ class Snapshot(Event):
         return self
 
 
-def _apart(value: Any) -> Any:
+def _shows_its_data(cls: type[Event]) -> bool:
+    """Does `as_dict` of a class do nothing but format the two times?"""
+    return cls is Event or (cls.as_dict is Event.as_dict and cls.format_date is Event.format_date)
+
+
+def _shown_apart(event: Event, changed: list[str], left_out: dict[str, str]) -> dict[str, Any]:
+    """What an event shows, with marks for what is not as it was given."""
+    shown, as_text = _jsonable(event.as_dict())
+    for key, value in (
+        ("sent_as_text", as_text),
+        ("attachments_changed", changed),
+        ("attachments_left_out", left_out),
+    ):
+        if value:
+            shown.setdefault(key, _jsonable({key: value})[0][key])  # names may hold anything
+    return shown
+
+
+def _copied(value: Any) -> Any:
     """Return a list or dictionary as a copy, so that no handler changes what the next one reads."""
     return _jsonable({"": value})[0][""] if type(value) in (list, dict) else value

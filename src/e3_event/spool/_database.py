@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for another process that writes.
 BUSY = 30.0
+_NAP = 0.0005
 #: Pages of the WAL after which it is written back.
 CHECKPOINT = 1000
 #: Pages that the WAL may have: 64 MiB. It is above CHECKPOINT only while somebody reads for long.
@@ -64,7 +65,7 @@ class Database:
 
     def _prepare(self) -> None:
         connection = self.connection
-        connection.set_busy_timeout(int(BUSY * 1000))
+        connection.set_busy_handler(_wait_for_others)
         version = connection.pragma("user_version")
         if version > len(MIGRATIONS):
             raise SpoolError(
@@ -147,15 +148,17 @@ class Database:
     def write_one(self, sql: str, values: tuple[object, ...]) -> int:
         """Execute a single INSERT, which is a transaction of its own, and cheaper than `writing`.
 
-        :return: the seq; 0 if nothing was inserted
+        :return: the rowid; 0 if nothing was inserted
         """
-        with self._lock, self.errors():
-            self._check_usable()
-            if self._wal_pages > CHECKPOINT:
-                self._check_wal()
-            connection = self.connection
-            connection.execute(sql, values)
-            return connection.last_insert_rowid() if connection.changes() else 0
+        with self._lock:
+            try:
+                self._check_usable()
+                if self._wal_pages > CHECKPOINT:
+                    self._check_wal()
+                self.connection.execute(sql, values)
+                return self.connection.last_insert_rowid() if self.connection.changes() else 0
+            except apsw.Error as error:
+                raise self._ours(error) from error
 
     def break_off(self, reason: str) -> None:
         """Stop every process from using the spool: after a failed fsync a later one may lie.
@@ -205,7 +208,7 @@ class Database:
                 self._wal_pages = 0
                 return
         finally:
-            connection.set_busy_timeout(int(BUSY * 1000))
+            connection.set_busy_handler(_wait_for_others)
         raise SpoolFullError(
             "the write-ahead log is full, as some process has been reading the spool for long; stop it",
             self.path,
@@ -228,12 +231,26 @@ class Database:
         """Make errors of SQLite ours, and stop everybody after one of fsync."""
         try:
             yield
-        except apsw.FullError as error:
-            raise SpoolFullError("the disk is full", self.path) from error
         except apsw.Error as error:
-            if getattr(error, "extendedresult", 0) in _SYNC_ERRORS:
-                self.break_off(str(error))
-            raise SpoolError(str(error), self.path) from error
+            raise self._ours(error) from error
+
+    def _ours(self, error: apsw.Error) -> SpoolError:
+        if isinstance(error, apsw.FullError):
+            return SpoolFullError("the disk is full", self.path)
+        if getattr(error, "extendedresult", 0) in _SYNC_ERRORS:
+            self.break_off(str(error))
+        return SpoolError(str(error), self.path)
+
+
+def _wait_for_others(tries: int) -> bool:
+    """Wait for another process that writes; called again and again.
+
+    SQLite's own waits grow up to 0.1 s, during which a process that is not asleep takes every turn.
+
+    :return: whether to wait on
+    """
+    time.sleep(_NAP)
+    return tries * _NAP < BUSY
 
 
 #: Held while a connection is opened or closed.

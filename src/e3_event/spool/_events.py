@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
+import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from ._database import NOBODY
 
@@ -18,6 +19,7 @@ _INSERT = (
     "INSERT INTO event (uid, snapshot_id, audience, put, blob_bytes, body, checksum)"
     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, snapshot_id) DO NOTHING"
 )
+_pack = struct.Struct("<qdq").pack
 _SELECT = "SELECT seq, uid, snapshot_id, audience, put, blob_bytes, body, checksum FROM event"
 #: Stands in the body of each snapshot that has attachments (and may stand in others).
 _MAY_HAVE_ATTACHMENTS = b'"attachments":['
@@ -41,23 +43,39 @@ CONFIGURED = Audience(0, '"*"')
 class Row(NamedTuple):
     """A snapshot on its way into the table `event`.
 
+    :ivar columns: what the columns hold, but for seq
     :ivar small: contents of the attachments that lie in the database, by their place
     """
 
-    uid: str
-    snapshot_id: str
-    audience: Audience
-    put: float
-    blob_bytes: int
-    body: bytes
+    columns: tuple[str, str, int, float, int, bytes, int]
     small: dict[int, bytes]
 
     @property
-    def values(self) -> tuple[object, ...]:
-        """What the columns hold."""
-        uid, snapshot_id, audience, put, blob_bytes, body, small = self
-        checksum = checksum_of(uid, snapshot_id, audience, put, blob_bytes, body, small)
-        return uid, snapshot_id, audience.id, put, blob_bytes, body, checksum
+    def snapshot_id(self) -> str:
+        return self.columns[1]
+
+    @property
+    def blob_bytes(self) -> int:
+        return self.columns[4]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the snapshot and of its attachments."""
+        return len(self.columns[5]) + self.columns[4] + sum(map(len, self.small.values()))
+
+
+def make_row(
+    uid: str,
+    snapshot_id: str,
+    audience: Audience,
+    put: float,
+    blob_bytes: int,
+    body: bytes,
+    small: dict[int, bytes],
+) -> Row:
+    """Make a row of what the columns are to hold."""
+    checksum = checksum_of(uid, snapshot_id, audience, put, blob_bytes, body, small)
+    return Row((uid, snapshot_id, audience[0], put, blob_bytes, body, checksum), small)
 
 
 class Found(NamedTuple):
@@ -99,10 +117,12 @@ def checksum_of(
     small: dict[int, bytes],
 ) -> int:
     """CRC-32 of a row."""
-    head = f"{uid} {snapshot_id} {audience.id} {audience.members} {put!r} {blob_bytes} ".encode()
-    checksum = zlib.crc32(body, zlib.crc32(head))
-    for place, content in sorted(small.items()):
-        checksum = zlib.crc32(content, zlib.crc32(b"%d " % place, checksum))
+    number, members = audience
+    checksum = crc32(f"{uid} {snapshot_id} {members}".encode(), crc32(_pack(number, put, blob_bytes)))
+    checksum = crc32(body, checksum)
+    if small:
+        for place, content in sorted(small.items()):
+            checksum = crc32(content, crc32(b"%d " % place, checksum))
     return checksum
 
 
@@ -123,11 +143,16 @@ class Events:
         :raises SpoolError: the spool can't be used any more; says why
         """
         database = self._database
-        if len(rows) == 1 and not rows[0].small and not rows[0].blob_bytes:
-            seq = database.write_one(_INSERT, rows[0].values)
-        else:
+        if any(row.small or row.columns[4] for row in rows):
             with database.writing() as connection:
                 seq = _insert(connection, rows)
+        elif len(rows) == 1:
+            seq = database.write_one(_INSERT, rows[0].columns)
+        else:
+            with database.writing() as connection:
+                before = connection.total_changes()
+                connection.executemany(_INSERT, [row.columns for row in rows])
+                seq = connection.last_insert_rowid() if connection.total_changes() > before else 0
         if seq:
             database.mark.note(seq)
         return seq
@@ -157,7 +182,7 @@ def _insert(connection: apsw.Connection, rows: Iterable[Row]) -> int:
     execute = connection.execute
     seq = blob_bytes = 0
     for row in rows:
-        execute(_INSERT, row.values)
+        execute(_INSERT, row.columns)
         if connection.changes():
             seq = connection.last_insert_rowid()
             blob_bytes += row.blob_bytes

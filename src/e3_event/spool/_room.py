@@ -78,8 +78,7 @@ class Room:
 
         :raises SpoolFullError: there is not; what is left is owed
         """
-        need = sum(len(row.body) + row.blob_bytes + _OVERHEAD for row in rows)
-        need += sum(len(content) for row in rows for content in row.small.values())
+        need = sum(row.size + _OVERHEAD for row in rows)
         self._budget -= need
         if self._budget >= 0:
             return

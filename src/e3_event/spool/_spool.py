@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from e3_event._codec import as_text
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._handler import EventHandler
+from e3_event._ids import unique_id
 
-from ._blobs import Blobs, SyncError
+from ._blobs import Blobs, Capture, SyncError
 from ._commit import GroupCommit
 from ._database import Database
-from ._events import CONFIGURED, Events, Row
+from ._events import CONFIGURED, Events, make_row
 from ._place import DATABASE, open_folder
 from ._queue import Queue
 from ._room import CHUNK, Room
-from ._stored import decode_snapshot, encode_snapshot
+from ._stored import decode_snapshot, encode_plain, encode_snapshot
 from ._subscriptions import REFRESH, Subscriptions
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
     from e3_event import Event, Snapshot
 
-    from ._events import Audience
+    from ._events import Audience, Row
     from ._room import Purged
     from ._subscriptions import Key
 
 #: What a spool may take by default (bytes), and how long settled events are kept (seconds).
 MAX_SIZE = 1 << 30
 RETENTION = 30 * 86400.0
+#: What is captured of an event without attachments.
+_NOTHING = Capture()
 
 
 class Spool(EventHandler):
@@ -79,10 +82,10 @@ class Spool(EventHandler):
 
     def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] = ()) -> list[str]:
         """Take several events with one commit, all or none; otherwise as `put`."""
-        snapshots = [event.snapshot() for event in events]
         self._ready()
         audience = self._audience(tuple(owed_to)) if owed_to else CONFIGURED
-        rows = [self._row(snapshot, audience) for snapshot in snapshots]
+        now = self.clock()
+        rows = [self._row(event, audience, now) for event in events]
         if rows:
             self._commits.submit(rows)
         return [row.snapshot_id for row in rows]
@@ -162,9 +165,31 @@ class Spool(EventHandler):
             self._audiences[keys] = (audience, now)
         return audience
 
-    def _row(self, snapshot: Snapshot, audience: Audience) -> Row:
+    def _row(self, event: Event, audience: Audience, now: float) -> Row:
+        """Make a row of an event as it is now; attachments that do not lie in the row are captured."""
+        body = encode_plain(event)
+        if body is not None:
+            uid = event._data["uid"]
+            return make_row(
+                uid if type(uid) is str else as_text(uid), unique_id(), audience, now, 0, body, {}
+            )
+        snapshot = event.snapshot()
+        capture = self._capture(snapshot)
+        return make_row(
+            uid=as_text(snapshot._data["uid"]),
+            snapshot_id=snapshot._snapshot_id,
+            audience=audience,
+            put=now,
+            blob_bytes=capture.blob_bytes,
+            body=encode_snapshot(snapshot, tuple(capture.captured)),
+            small=capture.small,
+        )
+
+    def _capture(self, snapshot: Snapshot) -> Capture:
+        if not snapshot._attachments:
+            return _NOTHING
         try:
-            capture = self._blobs.capture(snapshot._snapshot_id, tuple(snapshot._attachments.values()))
+            return self._blobs.capture(snapshot._snapshot_id, tuple(snapshot._attachments.values()))
         except OSError as error:
             if isinstance(error, SyncError):
                 self._database.break_off(f"{error}")
@@ -172,16 +197,6 @@ class Spool(EventHandler):
             raise (SpoolFullError if full else SpoolError)(
                 f"an attachment can't be kept: {error}", self.path
             ) from error
-        uid = snapshot._data["uid"]
-        return Row(
-            uid=uid if type(uid) is str else as_text(uid),
-            snapshot_id=snapshot._snapshot_id,
-            audience=audience,
-            put=self.clock(),
-            blob_bytes=capture.blob_bytes,
-            body=encode_snapshot(snapshot, tuple(capture.captured)),
-            small=capture.small,
-        )
 
     def _write(self, rows: Sequence[Row]) -> None:
         self._room.ensure(rows)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from e3_event._attachment import Attachment
-from e3_event._codec import encode
-from e3_event._event import Snapshot
+from e3_event._codec import MAX_INT, MIN_INT
+from e3_event._event import Event, Snapshot
 
 from ._blobs import Captured  # noqa: TC001  msgspec reads the annotations
 
@@ -24,27 +24,49 @@ VERSION = 1
 class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a spool stores of a snapshot.
 
-    :ivar shown: its `as_dict()`
-    :ivar raw: the data that formatters show otherwise
+    :ivar data: its data
     :ivar closed: whether the event was closed
+    :ivar shown: its `as_dict()`, where that can't be made of the data
     :ivar attachments: in their order
     """
 
-    shown: dict[str, Any]
-    raw: dict[str, Any]
+    data: dict[str, Any]
     closed: bool
+    shown: dict[str, Any] | None = None
     attachments: tuple[Captured, ...] = ()
     version: int = VERSION
 
 
-_decoder = msgspec.json.Decoder(Stored)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Stored).decode
+_PLAIN = frozenset((str, int, float, bool))
+_KEYS = frozenset((str,))
 
 
 def encode_snapshot(snapshot: Snapshot, attachments: tuple[Captured, ...]) -> bytes:
     """Encode a snapshot, with what was captured of its attachments."""
-    shown = snapshot._shown
-    raw = {key: value for key, value in snapshot._data.items() if key not in shown or shown[key] != value}
-    return encode(Stored(shown, raw, snapshot._closed, attachments))
+    return _encode(Stored(snapshot._data, snapshot._closed, snapshot._apart, attachments))
+
+
+def encode_plain(event: Event) -> bytes | None:
+    """Encode an event that is no snapshot, has no attachments, and plain data only, as its snapshot would be.
+
+    :return: `None` if it is not such an event
+    """
+    if type(event) is not Event or event._attachments or event._formatters:
+        return None
+    data = event._data.copy()
+    values = data.values()
+    if not (_PLAIN.issuperset(map(type, values)) and _KEYS.issuperset(map(type, data))):
+        return None
+    for value in values:
+        if type(value) is int and not MIN_INT <= value <= MAX_INT:
+            return None
+    try:
+        body = _encode(Stored(data, event._closed))
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+    return None if b"null" in body else body  # msgspec writes NaN and infinity as null
 
 
 def decode_snapshot(snapshot_id: str, body: bytes, small: dict[int, bytes], blobs: Blobs) -> Snapshot:
@@ -52,19 +74,17 @@ def decode_snapshot(snapshot_id: str, body: bytes, small: dict[int, bytes], blob
 
     :raises msgspec.MsgspecError: *body* is not what `encode_snapshot` gave
     """
-    stored = _decoder.decode(body)
+    stored = _decode(body)
     snapshot = Snapshot.__new__(Snapshot)
-    snapshot.__dict__.update(
-        _data={**stored.shown, **stored.raw},
-        _shown=stored.shown,
-        _formatters={},
-        _closed=stored.closed,
-        _snapshot_id=snapshot_id,
-        _attachments={
-            captured.name: SpooledAttachment(captured, snapshot_id, small.get(place), blobs)
-            for place, captured in enumerate(stored.attachments)
-        },
-    )
+    state = snapshot.__dict__
+    state["_data"] = stored.data
+    state["_apart"] = stored.shown
+    state["_attachments"] = attachments = {}
+    state["_formatters"] = {}
+    state["_closed"] = stored.closed
+    state["_snapshot_id"] = snapshot_id
+    for place, captured in enumerate(stored.attachments):
+        attachments[captured.name] = SpooledAttachment(captured, snapshot_id, small.get(place), blobs)
     return snapshot
 
 
