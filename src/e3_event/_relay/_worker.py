@@ -11,10 +11,10 @@ import time
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from e3_event._errors import DeliveryError, SpoolError
+from e3_event._errors import DeliveryError, RejectedError, SpoolError
 from e3_event._handler import EventHandler
 from e3_event._redact import describe
-from e3_event._retry import Again, Dead, Delivered, judge
+from e3_event._retry import Again, Delivered, judge
 from e3_event.spool import Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import LeaseLostError
@@ -41,6 +41,7 @@ _SETTLE = 0.5
 _PATIENCE = 5.0
 #: Seconds after which a clock that was set may have made something due.
 _LONGEST_PAUSE = 10.0
+_DELIVERED = Delivered()
 
 
 class Worker:
@@ -135,8 +136,9 @@ class Worker:
             self._fenced = True
             done = list(self._done)
             if len(done) < len(self._out):
-                verdict = self._judge(self._out[len(done)], DeliveryError(reason))
-                done.append(self._delivery(self._out[len(done)], verdict, 0.0))
+                late, now = self._out[len(done)], self._clock()
+                verdict = self._judge(late, DeliveryError(reason), now)
+                done.append(self._delivery(late, verdict, now, 0.0))
             self._queue.turn(done, note=self._sink.save)
             self._queue.release()
 
@@ -186,6 +188,7 @@ class Worker:
                 self._send(taken)
             finally:
                 self._queue.tidy(taken)
+                self._rate.spend(len(taken))
             self._adapt(time.monotonic() - started, len(taken))
         if self._done:
             self._turn(0)
@@ -221,17 +224,29 @@ class Worker:
         answers = self._answers([one.snapshot for one in taken if one.snapshot is not None])
         for place, one in enumerate(taken):
             started = self._called = time.monotonic()
-            verdict = Dead(one.problem) if one.snapshot is None else self._judge(one, next(answers))
+            answer = next(answers) if one.snapshot is not None else RejectedError(one.problem)
             self._called = math.inf
             now = time.monotonic()
-            self._done.append(self._delivery(one, verdict, now - started))
-            self._rate.spend(1)
-            if self._stopping or (isinstance(verdict, Again) and self._is_blocked()):
+            is_blocked = self._conclude(one, answer, now - started)
+            if self._stopping or is_blocked:
                 self._done += [self._untried(rest) for rest in taken[place + 1 :]]
                 return
             if now - written > _SETTLE:
                 self._turn(0)
                 written = now
+
+    def _conclude(self, one: Taken, answer: object, duration: float) -> bool:
+        """Decide what becomes of a delivery, for the next commit.
+
+        :return: whether its failure keeps back what comes after it
+        """
+        now = self._clock()
+        if answer is True and not self._sink.failures:  # so it is nearly always
+            verdict: Verdict = _DELIVERED
+        else:
+            verdict = self._judge(one, answer, now)
+        self._done.append(self._delivery(one, verdict, now, duration))
+        return isinstance(verdict, Again) and (bool(self._sink.down) or self.subscriber.order == "strict")
 
     def _answers(self, batch: Sequence[Snapshot]) -> Iterator[object]:
         """What the handler answers for each event, or the exception that it raises; never ends."""
@@ -253,11 +268,11 @@ class Worker:
             raise DeliveryError("this handler puts events back into the spool that it gets them from")
         return handler
 
-    def _judge(self, one: Taken, answer: object) -> Verdict:
+    def _judge(self, one: Taken, answer: object, now: float) -> Verdict:
         """What becomes of a delivery; what it says of the sink is taken note of."""
-        age = self._clock() - one.put
-        verdict = judge(answer, one.attempts + 1, self.subscriber.retry, age=age, random=self._random)
-        if self._sink.judge(answer, getattr(verdict, "reason", ""), self._clock()):
+        policy = self.subscriber.retry
+        verdict = judge(answer, one.attempts + 1, policy, age=now - one.put, random=self._random)
+        if self._sink.judge(answer, getattr(verdict, "reason", ""), now):
             self._tell_of_sink()
         return verdict
 
@@ -271,14 +286,9 @@ class Worker:
             if not self._fenced:
                 self._queue.catch_up()
 
-    def _is_blocked(self) -> bool:
-        """Does a failure keep back what comes after it?"""
-        return bool(self._sink.down) or self.subscriber.order == "strict"
-
-    def _delivery(self, one: Taken, verdict: Verdict, duration: float) -> Delivery:
-        now = self._clock()
+    def _delivery(self, one: Taken, verdict: Verdict, now: float, duration: float) -> Delivery:
         number, attempts = self._queue.number, one.attempts + 1
-        if isinstance(verdict, Delivered):
+        if verdict is _DELIVERED or isinstance(verdict, Delivered):
             self.delivered += 1
             return Delivery(one.seq, number, State.DELIVERED, attempts, one.crashes, 0.0, now, duration)
         state, due = State.DEAD, 0.0

@@ -82,4 +82,5 @@ def _checked(row: tuple[object, ...]) -> Delivery:
 
 
 def _checksum(delivery: Delivery) -> int:
-    return zlib.crc32(_pack(*delivery[:8]), zlib.crc32(delivery.reason.encode()))
+    packed = _pack(*delivery[:8])
+    return zlib.crc32(packed, zlib.crc32(delivery[8].encode())) if delivery[8] else zlib.crc32(packed)

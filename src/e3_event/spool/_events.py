@@ -9,7 +9,7 @@ from zlib import crc32
 from ._database import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     import apsw
 
@@ -79,10 +79,7 @@ def make_row(
 
 
 class Found(NamedTuple):
-    """A row of the table `event`.
-
-    :ivar small: contents of the attachments that lie in the database, by their place
-    """
+    """A row of the table `event`, as it lies there: whether it is intact is still to be seen."""
 
     seq: int
     uid: str
@@ -92,25 +89,28 @@ class Found(NamedTuple):
     blob_bytes: int
     body: bytes
     checksum: int
-    small: dict[int, bytes]
 
-    def is_intact(self, members: str | None) -> bool:
+    @property
+    def may_have_attachments(self) -> bool:
+        """Only then there may be rows of it in the table `attachment`."""
+        return _MAY_HAVE_ATTACHMENTS in self.body
+
+    def is_intact(self, members: str | None, small: dict[int, bytes]) -> bool:
         """Is all of it as it was put?
 
         :param members: those of its audience; `None`: there is no such audience
+        :param small: contents of its attachments that lie in the database, by their place
         """
         if members is None:
             return False
-        audience = Audience(self.audience, members)
-        return self.checksum == checksum_of(
-            self.uid, self.snapshot_id, audience, self.put, self.blob_bytes, self.body, self.small
-        )
+        _, uid, snapshot_id, audience, put, blob_bytes, body, checksum = self
+        return checksum == checksum_of(uid, snapshot_id, (audience, members), put, blob_bytes, body, small)
 
 
 def checksum_of(
     uid: str,
     snapshot_id: str,
-    audience: Audience,
+    audience: tuple[int, str],
     put: float,
     blob_bytes: int,
     body: bytes,
@@ -160,12 +160,17 @@ class Events:
     def find(self, snapshot_id: str) -> Found | None:
         """Return a snapshot; `None` if it is not there."""
         with self._database.reading() as connection:
-            return next(select(connection, "WHERE snapshot_id = ? LIMIT 1", (snapshot_id,)), None)
+            return next(iter(select(connection, "WHERE snapshot_id = ? LIMIT 1", (snapshot_id,))), None)
+
+    def small(self, found: Found) -> dict[int, bytes]:
+        """Return the attachments of a snapshot that lie in the database: their contents, by their place."""
+        with self._database.reading() as connection:
+            return small_of(connection, found)
 
     def of_uid(self, uid: str) -> list[Found]:
         """Return the snapshots of an event, the newest first."""
         with self._database.reading() as connection:
-            return list(select(connection, "WHERE uid = ? ORDER BY seq DESC", (uid,)))
+            return select(connection, "WHERE uid = ? ORDER BY seq DESC", (uid,))
 
     def before(self, seq: int, limit: int, where: str = "", values: tuple[object, ...] = ()) -> list[Found]:
         """Return at most *limit* snapshots below *seq*, the newest first.
@@ -174,7 +179,7 @@ class Events:
         """
         condition = f"WHERE seq < ? AND audience <> {NOBODY} {where} ORDER BY seq DESC LIMIT ?"
         with self._database.reading() as connection:
-            return list(select(connection, condition, (seq, *values, limit)))
+            return select(connection, condition, (seq, *values, limit))
 
 
 def _insert(connection: apsw.Connection, rows: Iterable[Row]) -> int:
@@ -193,14 +198,18 @@ def _insert(connection: apsw.Connection, rows: Iterable[Row]) -> int:
     return seq
 
 
-def select(connection: apsw.Connection, condition: str, values: Sequence[object]) -> Iterator[Found]:
-    """Read rows of the table `event`, with their small attachments.
+def select(connection: apsw.Connection, condition: str, values: Sequence[object]) -> list[Found]:
+    """Read rows of the table `event`.
 
     :param condition: what stands behind `FROM event`, with *values* for its question marks
     """
     rows: list[Any] = connection.execute(f"{_SELECT} {condition}", tuple(values)).fetchall()
-    for row in rows:
-        small: dict[int, bytes] = {}
-        if _MAY_HAVE_ATTACHMENTS in row[6]:
-            small = dict(connection.execute("SELECT place, content FROM attachment WHERE seq = ?", row[:1]))
-        yield Found._make((*row, small))
+    return list(map(Found._make, rows))
+
+
+def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:
+    """The attachments of an event that lie in the database: their contents, by their place."""
+    if not found.may_have_attachments:
+        return {}
+    rows: Any = connection.execute("SELECT place, content FROM attachment WHERE seq = ?", (found.seq,))
+    return dict(rows)

@@ -13,7 +13,7 @@ from e3_event._ids import unique_id
 from . import _deliveries
 from ._blobs import Blobs
 from ._deliveries import OPEN, Delivery, State
-from ._events import select
+from ._events import Events, select
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
@@ -80,6 +80,7 @@ class Queue:
     ) -> None:
         self._database = database
         self._blobs = Blobs(blobs.folder)  # files that it writes for handlers are its own
+        self._events = Events(database)
         self._subscriptions = subscriptions
         self._clock = clock
         self._token = ""
@@ -129,7 +130,7 @@ class Queue:
             mine = self._mine(connection)
             lane = mine.lane
             _deliveries.write(connection, done)
-            lane.delivered += sum(delivery.state == State.DELIVERED for delivery in done)
+            lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
             if note is not None:
                 note(lane)
             taken: list[tuple[Found | int, int, int]] = []
@@ -139,7 +140,7 @@ class Queue:
             self._renew(connection, mine, self._token, now)
         self._out.difference_update(delivery.seq for delivery in done)
         self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
-        return [self._decode(*one) for one in taken]
+        return self._decode(taken)
 
     def catch_up(self) -> None:
         """Let new events go ahead of all that waits now, as after an outage; not if the order is strict."""
@@ -252,7 +253,7 @@ class Queue:
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
     ) -> list[tuple[Found | int, int, int]]:
         """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
-        found = next(select(connection, "WHERE snapshot_id = ?", (snapshot_id,)), None)
+        found = next(iter(select(connection, "WHERE snapshot_id = ?", (snapshot_id,))), None)
         if self.strict or found is None or not is_untold(mine.lane, found.seq):
             return []
         if not owed(connection, mine, Range(found.seq, found.seq), 1):
@@ -325,26 +326,42 @@ class Queue:
         where = f"WHERE seq BETWEEN ? AND ? AND audience IN ({audiences}) {NOT_KNOWN} ORDER BY seq LIMIT ?"
         values = (*part, self.number, limit)
         try:
-            return list(select(connection, where, values))
+            return [*select(connection, where, values)]
         except apsw.CorruptError:
             return [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
 
-    def _decode(self, found: Found | int, attempts: int, crashes: int) -> Taken:
-        if isinstance(found, int):
-            return Taken(found, None, "its record can't be read", attempts, crashes, self._clock())
-        snapshot: Snapshot | None = None
-        problem = ""
-        if not found.is_intact(self._subscriptions.members(found.audience)):
-            problem = "it is damaged: its checksum does not fit"
-        else:
-            snapshot = decode_snapshot(found.snapshot_id, found.body, found.small, self._blobs)
-        return Taken(found.seq, snapshot, problem, attempts, crashes, found.put)
+    def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
+        """Make snapshots of what was taken, where it is intact."""
+        members = self._subscriptions.members
+        decoded = []
+        for found, attempts, crashes in taken:
+            if isinstance(found, int):
+                problem = "its record can't be read"
+                decoded.append(Taken(found, None, problem, attempts, crashes, self._clock()))
+                continue
+            small: dict[int, bytes] | None = _NO_ATTACHMENTS
+            if found.may_have_attachments:
+                small = self._small(found)
+            if small is None or not found.is_intact(members(found.audience), small):
+                problem = "it is damaged: its checksum does not fit"
+                decoded.append(Taken(found.seq, None, problem, attempts, crashes, found.put))
+                continue
+            snapshot = decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
+            decoded.append(Taken(found.seq, snapshot, "", attempts, crashes, found.put))
+        return decoded
+
+    def _small(self, found: Found) -> dict[int, bytes] | None:
+        try:
+            return self._events.small(found)
+        except SpoolError:  # only these rows can't be read, as far as is known
+            return None
 
 
 #: So many new events are taken in their order, with what waits before them, also after an outage.
 _LIVE = 200
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
+_NO_ATTACHMENTS: dict[int, bytes] = {}
 
 
 def _seq(found: Found | int) -> int:
@@ -354,7 +371,7 @@ def _seq(found: Found | int) -> int:
 def _event(connection: apsw.Connection, seq: int) -> Found | int:
     """An event, or its seq if it can't be read."""
     try:
-        return next(select(connection, "WHERE seq = ?", (seq,)), seq)
+        return next(iter(select(connection, "WHERE seq = ?", (seq,))), seq)
     except apsw.CorruptError:
         return seq
 

@@ -104,9 +104,10 @@ class Spool(EventHandler):
         found = self._events.find(snapshot_id)
         if found is None:
             raise SpoolError(f"there is no snapshot {snapshot_id}", self.path)
-        if not found.is_intact(self._subscriptions.members(found.audience)):
+        small = self._events.small(found)
+        if not found.is_intact(self._subscriptions.members(found.audience), small):
             raise SpoolError(f"snapshot {snapshot_id} is damaged: its checksum does not fit", self.path)
-        return decode_snapshot(found.snapshot_id, found.body, found.small, self._blobs)
+        return decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
 
     def register(self, keys: Sequence[Key]) -> list[int]:
         """Note who is owed events from now on: to be done before the first put.
