@@ -369,3 +369,24 @@ print(json.dumps([accepted, said]))
     assert "disk has failed" in said[-1]
     with pytest.raises(SpoolError, match=r"the disk has failed .*fsck"):
         Spool(tmp_path / "spool")
+
+
+def test_an_attachment_that_goes_before_it_is_captured_is_named_and_the_event_is_kept(
+    spool: Spool, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text("here")
+    (tmp_path / "gone").write_text("soon gone")
+    event = Event("build")
+    event.attach_file(tmp_path / "log", "log")
+    event.attach_file(tmp_path / "gone", "gone")
+    snapshot = event.snapshot()
+    (tmp_path / "gone").unlink()
+    (tmp_path / "log").write_text("grown " * 10_000)
+
+    read = spool.read(spool.put(snapshot))
+
+    assert read.as_dict()["attachments_left_out"] == {"gone": "No such file or directory"}
+    assert read.as_dict()["attachments_changed"] == ["log"]
+    (log,) = read.attachments
+    with log.open() as file:
+        assert file.read() == b"grown " * 10_000

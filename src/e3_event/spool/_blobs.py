@@ -26,6 +26,10 @@ class SyncError(OSError):
     """The disk did not take what was written: nothing that it says from now on can be trusted."""
 
 
+class UnreadableError(OSError):
+    """An attachment can't be read."""
+
+
 class Captured(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a spool knows of an attachment.
 
@@ -68,14 +72,19 @@ class Blobs:
     def capture(self, snapshot_id: str, attachments: tuple[Attachment, ...]) -> Capture:
         """Copy attachments. What does not lie in the database is on disk, synced, when it returns.
 
-        :raises OSError: an attachment can't be read or the copy can't be written; nothing is left behind
+        One that can't be read any more is left out.
+
+        :raises OSError: the copy can't be written; nothing is left behind
         """
         capture = Capture()
         stage = os.path.join(self.folder, f"{snapshot_id}.{os.urandom(4).hex()}.tmp")
         try:
-            for place, attachment in enumerate(attachments):
-                with attachment.open() as source:
-                    capture.add(place, attachment, source, stage)
+            for attachment in attachments:
+                try:
+                    with _open(attachment) as source:
+                        capture.add(attachment, source, stage)
+                except UnreadableError as error:
+                    capture.left_out[attachment.name] = f"{error.strerror or error}"
             if capture.staged:
                 sync_folder(stage)
                 self._publish(stage, os.path.join(self.folder, snapshot_id))
@@ -151,17 +160,22 @@ class Capture:
     :ivar small: contents of those that go into the database, by their place
     :ivar staged: whether there are files
     :ivar blob_bytes: size of the files
+    :ivar changed: names of those that hold other bytes than when the snapshot was made
+    :ivar left_out: why others could not be captured, by name
     """
 
     def __init__(self) -> None:
+        self.changed: list[str] = []
+        self.left_out: dict[str, str] = {}
         self.captured: list[Captured] = []
         self.small: dict[int, bytes] = {}
         self.staged = False
         self.blob_bytes = 0
 
-    def add(self, place: int, attachment: Attachment, source: BufferedReader, stage: str) -> None:
+    def add(self, attachment: Attachment, source: BufferedReader, stage: str) -> None:
+        place = len(self.captured)
         status = os.fstat(source.fileno())
-        head = source.read(SMALL)
+        head = _read(source, SMALL)
         sha1, sha256 = hashlib.sha1(head, usedforsecurity=False), hashlib.sha256(head)
         file, size = "", len(head)
         if size < SMALL:
@@ -173,6 +187,8 @@ class Capture:
             file = safe_name(attachment.name)
             size = _copy(head, source, os.path.join(stage, file), (sha1, sha256))
             self.blob_bytes += size
+        if sha1.hexdigest() != attachment.sha1:
+            self.changed.append(attachment.name)
         self.captured.append(
             Captured(
                 name=as_text(attachment.name),  # a name may hold what no text can
@@ -193,17 +209,35 @@ def _copy(head: bytes, source: BufferedReader, path: str, digests: tuple[hashlib
     :return: the size of the copy in bytes
     """
     size = len(head)
-    with open(path, "xb", buffering=0) as target:
-        target.write(head)
-        while chunk := source.read(_CHUNK):
-            for digest in digests:
-                digest.update(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[target.write(view) :]
-            size += len(chunk)
-        _sync(target.fileno())
+    try:
+        with open(path, "xb", buffering=0) as target:
+            target.write(head)
+            while chunk := _read(source, _CHUNK):
+                for digest in digests:
+                    digest.update(chunk)
+                view = memoryview(chunk)
+                while view:
+                    view = view[target.write(view) :]
+                size += len(chunk)
+            _sync(target.fileno())
+    except UnreadableError:
+        os.unlink(path)
+        raise
     return size
+
+
+def _open(attachment: Attachment) -> BufferedReader:
+    try:
+        return attachment.open()
+    except OSError as error:
+        raise UnreadableError(error.errno, error.strerror or str(error)) from error
+
+
+def _read(source: BufferedReader, size: int) -> bytes:
+    try:
+        return source.read(size)
+    except OSError as error:
+        raise UnreadableError(error.errno, error.strerror or str(error)) from error
 
 
 def sync_folder(path: str) -> None:

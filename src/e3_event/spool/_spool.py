@@ -182,7 +182,7 @@ class Spool(EventHandler):
             audience=audience,
             put=now,
             blob_bytes=capture.blob_bytes,
-            body=encode_snapshot(snapshot, tuple(capture.captured)),
+            body=encode_snapshot(snapshot, capture),
             small=capture.small,
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from e3_event._attachment import Attachment
-from e3_event._codec import MAX_INT, MIN_INT
+from e3_event._codec import MAX_INT, MIN_INT, as_text
 from e3_event._event import Event, Snapshot
 
 from ._blobs import Captured  # noqa: TC001  msgspec reads the annotations
@@ -15,7 +15,7 @@ from ._blobs import Captured  # noqa: TC001  msgspec reads the annotations
 if TYPE_CHECKING:
     from io import BufferedReader
 
-    from ._blobs import Blobs
+    from ._blobs import Blobs, Capture
 
 #: Version of the form that this code writes.
 VERSION = 1
@@ -43,9 +43,27 @@ _PLAIN = frozenset((str, int, float, bool))
 _KEYS = frozenset((str,))
 
 
-def encode_snapshot(snapshot: Snapshot, attachments: tuple[Captured, ...]) -> bytes:
-    """Encode a snapshot, with what was captured of its attachments."""
-    return _encode(Stored(snapshot._data, snapshot._closed, snapshot._apart, attachments))
+def encode_snapshot(snapshot: Snapshot, capture: Capture) -> bytes:
+    """Encode a snapshot, with what was captured of its attachments and marks for what could not be."""
+    shown = snapshot._apart
+    if capture.changed or capture.left_out:
+        shown = _marked(snapshot._shown, capture)
+    return _encode(Stored(snapshot._data, snapshot._closed, shown, tuple(capture.captured)))
+
+
+def _marked(shown: dict[str, Any], capture: Capture) -> dict[str, Any]:
+    """What an event shows, with marks for attachments that changed or went since its snapshot was made."""
+    marked = dict(shown)
+    if capture.changed:
+        known = marked.get("attachments_changed", [])
+        if isinstance(known, list):  # otherwise it is the program's own
+            marked["attachments_changed"] = sorted({*known, *map(as_text, capture.changed)})
+    if capture.left_out:
+        known = marked.get("attachments_left_out", {})
+        if isinstance(known, dict):
+            gone = {as_text(name): reason for name, reason in capture.left_out.items()}
+            marked["attachments_left_out"] = known | gone
+    return marked
 
 
 def encode_plain(event: Event) -> bytes | None:
