@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -279,3 +281,50 @@ def test_an_ordinary_folder_is_written_raw(folder: str) -> None:
 def test_a_missing_folder_is_refused() -> None:
     with pytest.raises(EventError, match="the folder is missing"):
         FileHandler("")
+
+
+def synced_by(handler: FileHandler, events: list[Event], tmp_path: Path) -> list[str]:
+    """The paths that are synced while a child process sends *events* as a relay does, as strace sees them."""
+    program = tmp_path / "program.py"
+    dumps = [event.dump(tmp_path / "dumps") for event in events]
+    program.write_text(
+        "from e3_event import Event\nfrom e3_event.handler.file import FileHandler\n"
+        f"events = [Event.load(path).snapshot() for path in {dumps!r}]\n"
+        f"assert FileHandler({handler.log_dir!r}).send_events(events) == [True] * len(events)\n"
+    )
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(trace)]
+    subprocess.run([*command, sys.executable, str(program)], check=True)
+    return re.findall(r"sync\(\d+<(.*)>\) += 0$", trace.read_text(), re.MULTILINE)
+
+
+def test_what_a_relay_gave_is_synced_once_a_batch(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    events = []
+    for number in range(2):
+        (tmp_path / f"log{number}").write_text("x" * number)
+        event = Event("build", uid=f"u{number}")
+        event.attach_file(tmp_path / f"log{number}")
+        events.append(event)
+
+    synced = synced_by(FileHandler(tmp_path / "out"), events, tmp_path)
+
+    out = tmp_path / "out"
+    files = [str(path) for path in out.rglob("*")]
+    assert len(files) == 6  # two files, two folders with a log each
+    assert sorted(synced) == sorted([*files, str(out)])
+
+
+def test_a_batch_that_can_not_be_synced_is_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    (answer,) = FileHandler(tmp_path / "out").send_events([Event("build").snapshot()])
+
+    assert isinstance(answer, DeliveryError)
+    assert "can't be synced: Input/output error" in str(answer)

@@ -13,7 +13,7 @@ from e3_event import Attachment, DeliveryError, Event, EventError, EventHandler
 from e3_event.handler_tools import attachments, event_json, safe_name, snapshot_id, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from io import BufferedReader
 
 
@@ -26,7 +26,8 @@ class FileHandler(EventHandler):
     `{log_dir}/{name}-{uid}-{snapshot_id}/`. Names are made safe: nothing is ever written outside `log_dir`.
     The same snapshot sent again changes nothing.
 
-    Atomic, not synced: what was answered True survives a crash of the program, not of the machine.
+    Atomic, not synced: what `send_event` answered True survives a crash of the program, not of the machine.
+    `send_events`, which a relay calls, syncs once a batch: that survives a power cut, too.
 
     Configuration string: the folder, a `|` in it as `%7C`; as in `file=/var/log/events`.
 
@@ -43,28 +44,63 @@ class FileHandler(EventHandler):
 
         :raises DeliveryError: a file can't be written; says why (no right to, the disk is full)
         """
+        self._write(event)
+        return True
+
+    def send_events(self, events: Sequence[Event]) -> list[bool | Exception]:
+        """Write several events; those that are answered True survive a power cut."""
+        answers: list[bool | Exception] = []
+        written: list[tuple[str, str]] = []
+        for event in events:
+            try:
+                written.append(self._write(event))
+                answers.append(True)
+            except Exception as error:  # noqa: BLE001  a bad event does not keep the next ones back
+                answers.append(error)
+        try:
+            for file, folder in written:
+                _sync(file)
+                if folder:
+                    _sync_attachments(folder)
+            if written:
+                _sync(self.log_dir)
+        except OSError as error:
+            failed = DeliveryError(f"can't be synced: {error.strerror or error}: {self.log_dir}")
+            return [failed if answer is True else answer for answer in answers]
+        return answers
+
+    def _write(self, event: Event) -> tuple[str, str]:
+        """Write an event; return its file, and the folder of its attachments (empty: it has none).
+
+        :raises DeliveryError: as `send_event`
+        """
         event = event.snapshot()
         place = os.path.join(self.log_dir, f"{safe_name(str(event['name']))}-{safe_name(str(event['uid']))}")
         own_place = f"{place}-{snapshot_id(event)}"
         files = attachments(event)
         try:
-            if files:
-                self._store(files, place, own_place)
+            folder = self._store(files, place, own_place) if files else ""
             write_atomic(f"{own_place}.json", event_json(event, indent=2, sort_keys=True))
         except OSError as error:
             raise DeliveryError(f"{error.strerror or error}: {self.log_dir}") from error
-        return True
+        return f"{own_place}.json", folder
 
-    def _store(self, files: Iterable[Attachment], place: str, own_place: str) -> None:
-        """Bring copies of *files* into the folder *place*, or all into *own_place* if that is taken."""
+    def _store(self, files: Iterable[Attachment], place: str, own_place: str) -> str:
+        """Bring copies of *files* into the folder *place*, or all into *own_place* if that is taken.
+
+        :return: the folder that has them
+        """
         stage = f"{own_place}.tmp"
         shutil.rmtree(stage, ignore_errors=True)  # of a try that was killed
         os.makedirs(stage)
         try:
             for file in files:
                 _copy(file, os.path.join(stage, safe_name(file.name)))
-            if not (_rename(stage, place) or _merge(stage, place) or _rename(stage, own_place)):
+            if _rename(stage, place) or _merge(stage, place):
+                return place
+            if not _rename(stage, own_place):
                 _merge(stage, own_place)  # the same snapshot, sent again
+            return own_place
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
@@ -138,3 +174,25 @@ def _same(source: str, target: str) -> bool:
     return (
         os.path.isfile(target) and not os.path.islink(target) and filecmp.cmp(source, target, shallow=False)
     )
+
+
+def _sync_attachments(folder: str) -> None:
+    """Make the files of a folder, and their names, survive a power cut."""
+    for entry in os.scandir(folder):
+        if entry.is_file(follow_symlinks=False):
+            _sync(entry.path)
+    _sync(folder)
+
+
+def _sync(path: str) -> None:
+    """Make a file, or the names in a folder, survive a power cut.
+
+    :raises OSError: the disk did not take it
+    """
+    if os.path.isdir(path) and not hasattr(os, "O_DIRECTORY"):
+        return  # this system syncs names by itself
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
