@@ -30,7 +30,7 @@ ALLOWED = {
     "plugins": {"errors", "handler"},
     "manager": {"codec", "errors", "event", "plugins", "record", "redact", "report"},
     "record": {"config", "event", "redact"},
-    "config": {"errors", "handler_tools", "manager", "plugins", "redact", "retry"},
+    "config": {"errors", "handler_tools", "manager", "plugins", "redact", "relay", "retry", "spool"},
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
     "public": {"attachment", "ids", "interface", "errors", "event", "manager", "record", "report"},
     "spool": {"attachment", "codec", "errors", "event", "files", "ids", "interface"},
@@ -40,7 +40,7 @@ ALLOWED = {
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},
     "main__": {"cli"},
     "cli": {"render", "public", "config", "redact", "errors", "event", "manager", "report",
-            "plugins", "job", "handler_tools"},
+            "plugins", "job", "handler_tools", "relay", "spool"},
 }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Age gives nothing up before so many attempts.
 LEAST_ATTEMPTS = 3
+#: Seconds that one call of a handler may take before it is taken to hang.
+DEADLINE = 300.0
 _MOST_DOUBLINGS = 64  # beyond any sensible ratio of `longest` to `first`, and no overflow
 
 

@@ -12,11 +12,11 @@ import msgspec
 from e3_event import _plugins
 from e3_event._errors import EventError
 from e3_event._redact import redact
-from e3_event._retry import RetryPolicy
+from e3_event._retry import DEADLINE, RetryPolicy
 
 from ._arguments import masked, take_arguments
 from ._document import Document, did_you_mean, dotted
-from ._values import count, duration, path, shown, size, text
+from ._values import count, duration, path, positive, shown, size, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("e3.event")
 
 #: Keys of a handler's table that are ours; the others are arguments of its constructor.
-HANDLER_KEYS = ("type", "retry", "order", "when")
+HANDLER_KEYS = ("type", "retry", "order", "rate", "deadline", "when")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 
 
@@ -57,6 +57,8 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True):
     :ivar shown: the same as the file has them, with secrets masked
     :ivar retry: how long a delivery is tried
     :ivar order: `strict`: an event that can't be delivered blocks those behind it
+    :ivar rate: deliveries a second at most; `None`: as many as it takes
+    :ivar deadline: seconds that a call may take before the handler is taken to hang
     """
 
     name: str
@@ -66,6 +68,8 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True):
     shown: Mapping[str, Any]
     retry: RetryPolicy
     order: Literal["strict", "live"]
+    rate: float | None
+    deadline: float
 
     def build(self) -> EventHandler:
         """Make the handler; each call makes a new one.
@@ -139,6 +143,8 @@ def _handler(name: str, given: Any, document: Document) -> HandlerConfig | None:
     retry = _retry(table.table("retry"))
     usual: Literal["strict", "live"] = "live"
     order = table.take("order", _order, usual)
+    rate = table.take("rate", positive, None)
+    deadline = table.take("deadline", duration, DEADLINE)
     table.take("when", _refuse_when, None)
     cls = _class(name, kind, table, is_given="type" in given)
     if cls is None:
@@ -153,6 +159,8 @@ def _handler(name: str, given: Any, document: Document) -> HandlerConfig | None:
         shown={key: masked(key, given[key], value) for key, value in arguments.items()},
         retry=retry,
         order=order,
+        rate=rate,
+        deadline=deadline,
     )
     if not table.has_problems:
         _try(found, table)

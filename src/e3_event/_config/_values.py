@@ -64,6 +64,16 @@ def count(value: Any) -> int:
     return value
 
 
+def positive(value: Any) -> float:
+    """Return a number above 0.
+
+    :raises EventError: it is none
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise EventError(f"a number above 0 is needed, not {shown(value)}")
+    return float(value)
+
+
 def text(value: Any) -> str:
     """Return a text that is not empty.
 

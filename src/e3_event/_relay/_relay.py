@@ -12,7 +12,7 @@ from e3_event._errors import EventError, SpoolError
 from e3_event.spool import Spool
 from e3_event.spool._subscriptions import LEASE
 
-from . import _notify
+from . import notify
 from ._worker import Worker
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Relay:
         until = None if timeout is None else time.monotonic() + timeout
         self.start(first=first)
         try:
-            while not (is_done := all(worker.is_idle for worker in self._workers)):
+            while not (is_done := self.is_idle()):
                 left = _TICK if until is None else min(until - time.monotonic(), _TICK)
                 if left <= 0 or not self.wait(left / 10):
                     break
@@ -155,6 +155,18 @@ class Relay:
             self._subscribers, self._numbers = tuple(subscribers), numbers
             for number, subscriber in zip(numbers, subscribers, strict=True):
                 self._add(number, subscriber)
+
+    def is_idle(self) -> bool:
+        """Is there nothing that could be delivered now?"""
+        with self._changes:
+            return all(worker.is_idle for worker in self._workers)
+
+    def waits(self) -> bool:
+        """Is anything still owed to its handlers, also later?
+
+        :raises SpoolError: the spool can't be read
+        """
+        return any(not self._spool.queue(number).is_empty() for number in self._numbers)
 
     def close(self) -> None:
         """Stop, and close the connection to the spool."""
@@ -184,7 +196,7 @@ class Relay:
         """Look after the workers until it ends."""
         renewed = cleaned = time.monotonic()
         offset = self._spool.clock() - time.monotonic()
-        interval = _notify.watchdog_interval()
+        interval = notify.watchdog_interval()
         signed = time.monotonic()
         version = None
         while not self._ends.wait(_TICK):
@@ -208,7 +220,7 @@ class Relay:
                 self._clean()
             if interval and now - signed > interval:
                 signed = now
-                _notify.notify("WATCHDOG=1")
+                notify.notify("WATCHDOG=1")
 
     def _version(self) -> int:
         """As the spool's; workers tell what is wrong with one that can't be read."""

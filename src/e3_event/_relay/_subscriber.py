@@ -8,11 +8,8 @@ from typing import Literal
 import msgspec
 
 from e3_event._handler import EventHandler  # noqa: TC001
-from e3_event._retry import RetryPolicy
+from e3_event._retry import DEADLINE, RetryPolicy
 from e3_event.spool import Key  # noqa: TC001
-
-#: Seconds that one call of a handler may take.
-DEADLINE = 300.0
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):

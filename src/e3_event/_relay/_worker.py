@@ -76,6 +76,8 @@ class Worker:
         self._sink = Sink(subscriber.retry, random)
         self._rate = Rate(subscriber.rate, time.monotonic())
         self._handler: EventHandler | None = None
+        self._dead = 0  # given up, and not logged yet
+        self._telling = Rate(1.0, time.monotonic())
         self._limit = FIRST_BATCH
         self._stopping = False
         self._anew = False
@@ -296,8 +298,18 @@ class Worker:
             state, due = State.AGAIN, now + verdict.after
         reason = getattr(verdict, "reason", "")
         if state is State.DEAD:
-            logger.error("%s: event %d is given up: %s", self.subscriber.name, one.seq, reason)
+            self._tell_of_dead(reason)
         return Delivery(one.seq, number, state, attempts, one.crashes, due, now, duration, reason)
+
+    def _tell_of_dead(self, reason: str) -> None:
+        """Log that an event is given up; a flood of them in a line now and then."""
+        self._dead += 1
+        if self._telling.allowed(time.monotonic()) >= 1:
+            self._telling.spend(1)
+            logger.error(
+                "%s: %d given up (see `e3-event dead`): %s", self.subscriber.name, self._dead, reason
+            )
+            self._dead = 0
 
     def _untried(self, one: Taken) -> Delivery:
         """A delivery as it was before it was taken."""

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": ("e3_event.cli.run", "Run a command and send an event about it, with its output."),
     "send": ("e3_event.cli.send", "Send an event."),
     "check": ("e3_event.cli.check", "Send a test event through every configured handler."),
+    "relay": ("e3_event.cli.relay", "Deliver what waits in the spool."),
     "config": ("e3_event.cli.config", "Check the configuration file, or show what is in force."),
     "handlers": ("e3_event.cli.handlers", "Show the installed handlers and the configured ones."),
     "completion": ("e3_event.cli.completion", "Print the script that lets a shell complete e3-event."),

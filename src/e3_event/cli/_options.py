@@ -51,6 +51,19 @@ def _attachments(_ctx: click.Context, _param: click.Parameter, values: Sequence[
     return found
 
 
+def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Decode a time such as `30s`, `10m` or `2d` (or a number of seconds) into seconds."""
+    if value is None:
+        return None
+    from e3_event import EventError
+    from e3_event._config._values import duration as decode
+
+    try:
+        return decode(float(value) if value.replace(".", "", 1).isdigit() else value)
+    except EventError as error:
+        raise click.BadParameter(error.messages[-1]) from error
+
+
 def config_file() -> str | None:
     """The file that `--config` names, which is an option of `e3-event` itself."""
     path: str | None = click.get_current_context().find_root().params.get("config")

@@ -49,9 +49,16 @@ def hear_the_library() -> None:
     below.addHandler(_Records())
 
 
+def hear_errors() -> None:
+    """Show what the package logs as errors, too: for a command that goes on in spite of them."""
+    _Warnings.most = logging.CRITICAL
+
+
 class _Warnings(logging.Handler):
+    most = logging.WARNING
+
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING:
+        if logging.WARNING <= record.levelno <= self.most:
             say(record.getMessage())
 
 

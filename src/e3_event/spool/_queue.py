@@ -14,7 +14,7 @@ from . import _deliveries
 from ._blobs import Blobs
 from ._deliveries import OPEN, Delivery, State
 from ._events import Events, select
-from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed
+from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
 
@@ -200,6 +200,12 @@ class Queue:
                 or (new.first <= new.last and bool(owed(connection, mine, new, 1)))
             )
         return is_ready, due
+
+    def is_empty(self) -> bool:
+        """Is nothing owed, not even later?"""
+        with self._database.reading() as connection:
+            mine = load(connection, self.number)
+            return not pending(connection, mine, self._database.newest(), 1)
 
     def tidy(self, taken: Iterable[Taken]) -> None:
         """Remove what was written so that a handler could open the small attachments of these."""
