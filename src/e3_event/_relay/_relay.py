@@ -89,10 +89,11 @@ class Relay:
         self._keeper = threading.Thread(target=self._keep, name="relay", daemon=True)
         self._keeper.start()
 
-    def stop(self, timeout: float = GRACE) -> bool:
+    def stop(self, timeout: float = GRACE, reason: str = "") -> bool:
         """Take nothing more, let handlers finish the event they are at, give back the rest.
 
         :param timeout: seconds; a handler that is still busy then is left alone, its event delivered again
+        :param reason: why that delivery has failed
         :return: whether all handlers finished
         """
         self._ends.set()
@@ -100,9 +101,8 @@ class Relay:
             self._keeper.join()
             self._keeper = None
         with self._changes:
-            finished = self._end(
-                self._workers, timeout, f"no answer within {timeout:g} s of being told to stop"
-            )
+            reason = reason or f"no answer within {timeout:g} s of being told to stop"
+            finished = self._end(self._workers, timeout, reason)
             self._workers = []
         return finished
 
@@ -133,14 +133,15 @@ class Relay:
         :return: whether there was time for all of it
         """
         until = None if timeout is None else time.monotonic() + timeout
+        grace = GRACE if timeout is None else min(timeout / 4, 0.5)  # to finish the event they are at
         self.start(first=first)
         try:
             while not (is_done := self.is_idle()):
-                left = _TICK if until is None else min(until - time.monotonic(), _TICK)
+                left = _TICK if until is None else min(until - grace - time.monotonic(), _TICK)
                 if left <= 0 or not self.wait(left / 10):
                     break
         finally:
-            self.stop(GRACE if until is None else max(until - time.monotonic(), 0.0))
+            self.stop(grace, "" if timeout is None else f"no answer within {timeout:g} s")
         return is_done
 
     def reload(self, subscribers: Sequence[Subscriber]) -> None:

@@ -266,7 +266,7 @@ class Worker:
 
     def _build(self) -> EventHandler:
         handler = self.subscriber.build()
-        if isinstance(handler, Spool) and handler.path == self._spool.path:
+        if getattr(handler, "in_front", False) and getattr(handler, "path", None) == self._spool.path:
             raise DeliveryError("this handler puts events back into the spool that it gets them from")
         return handler
 

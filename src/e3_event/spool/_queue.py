@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 
+from e3_event._codec import as_text
 from e3_event._errors import SpoolError
 from e3_event._ids import unique_id
 
@@ -54,6 +55,17 @@ class Taken(NamedTuple):
     attempts: int
     crashes: int
     put: float
+
+
+class Standing(NamedTuple):
+    """How a snapshot stands with a subscription.
+
+    :ivar delivery: what became of it; `None`: nothing yet
+    :ivar lane: how far the subscription has come
+    """
+
+    delivery: Delivery | None
+    lane: Lane
 
 
 class Queue:
@@ -207,6 +219,17 @@ class Queue:
             mine = load(connection, self.number)
             return not pending(connection, mine, self._database.newest(), 1)
 
+    def standing(self, uid: str, snapshot_id: str) -> Standing:
+        """What has become of a snapshot."""
+        with self._database.reading() as connection:
+            mine = load(connection, self.number)
+            found = _deliveries.read(
+                connection,
+                "WHERE subscription = ? AND seq = (SELECT seq FROM event WHERE uid = ? AND snapshot_id = ?)",
+                (self.number, as_text(uid), snapshot_id),
+            )
+        return Standing(found[0] if found else None, mine.lane)
+
     def tidy(self, taken: Iterable[Taken]) -> None:
         """Remove what was written so that a handler could open the small attachments of these."""
         for one in taken:
@@ -258,8 +281,9 @@ class Queue:
     def _take_first(
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
     ) -> list[tuple[Found | int, int, int]]:
-        """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
-        found = next(iter(select(connection, "WHERE snapshot_id = ?", (snapshot_id,))), None)
+        """Choose one new snapshot, if nothing but its place in the queue keeps it from going out."""
+        newest = (self._database.newest() - _NEW, snapshot_id)  # it was just put, and has no index of its own
+        found = next(iter(select(connection, "WHERE seq > ? AND snapshot_id = ? LIMIT 1", newest)), None)
         if self.strict or found is None or not is_untold(mine.lane, found.seq):
             return []
         if not owed(connection, mine, Range(found.seq, found.seq), 1):
@@ -365,6 +389,8 @@ class Queue:
 
 #: So many new events are taken in their order, with what waits before them, also after an outage.
 _LIVE = 200
+#: So many events are new.
+_NEW = 1000
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
 _NO_ATTACHMENTS: dict[int, bytes] = {}

@@ -139,12 +139,12 @@ class Subscriptions:
         return added.id
 
     def audience(self, keys: Sequence[Key]) -> Audience:
-        """Return the audience of exactly these, which are registered if they are not.
+        """Return the audience of exactly these, which are registered if they are not; there may be none.
 
         Those of the configuration file are one audience, whoever of them is there.
         """
         ids = self.known(keys) or self.register(keys)
-        if not any(key.fingerprint for key in keys):
+        if keys and not any(key.fingerprint for key in keys):
             return CONFIGURED
         members = msgspec.json.encode(sorted(ids)).decode()
         with self._database.writing() as connection:
@@ -200,12 +200,13 @@ def save(connection: apsw.Connection, subscription: Subscription) -> None:
 
 def owed_to(connection: apsw.Connection, subscription: Subscription) -> str:
     """The audiences that a subscription is a member of, as a list for SQL (`0,4,7`)."""
-    if not subscription.key.fingerprint:
-        return str(CONFIGURED.id)
     rows = connection.execute(
         "SELECT audience.id FROM audience, json_each(members) WHERE value = ?", (subscription.id,)
     )
-    return ",".join(str(number) for (number,) in rows)
+    numbers = [number for (number,) in rows]
+    if not subscription.key.fingerprint:
+        numbers.append(CONFIGURED.id)
+    return ",".join(map(str, numbers))
 
 
 def _checked(row: tuple[int, str, str, bytes, int], path: str) -> Subscription:

@@ -1,0 +1,175 @@
+"""What a manager's handlers are owed by the spool in front of them, delivered by this process."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ._config._subscribers import of_config
+from ._errors import DeliveryError
+from ._handler import EventHandler
+from ._relay import Relay, Subscriber
+from .spool import Spool, key_of
+from .spool._deliveries import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ._event import Event
+    from ._manager import EventManager, Front
+    from ._report import Outcome, Report
+    from .spool._queue import Queue, Standing
+
+
+def follow(manager: EventManager, front: Front, report: Report, timeout: float) -> Report:
+    """Deliver what was just put, then what else waits.
+
+    :param front: the handler that has put it
+    :param report: what became of it so far
+    :param timeout: seconds that it may take
+    :return: the report, with what has become of it
+    """
+    flush(manager, front, timeout, first=report.snapshot_id)
+    found = _standings(manager, front, report)
+    outcomes = tuple(
+        _what_became(outcome, *found[outcome.handler]) if outcome.handler in found else outcome
+        for outcome in report.outcomes
+    )
+    return msgspec.structs.replace(report, outcomes=outcomes)
+
+
+def flush(manager: EventManager, front: Front, timeout: float, first: str | None = None) -> bool:
+    """Deliver what waits for a manager's handlers; one thread at a time does that for a manager.
+
+    :param front: the handler that has put it
+    :param timeout: seconds that it may take
+    :param first: `snapshot_id` of what is delivered before anything else
+    :return: whether they are owed nothing any more
+    """
+    until = time.monotonic() + timeout
+    spool = _spool_of(front)
+    is_handler = (os.getpid(), threading.get_ident()) in manager._serving  # which sends an event itself
+    lock = manager._lock_of(front)
+    if spool is None or is_handler or not lock.acquire(timeout=max(timeout, 0.0)):
+        return False
+    try:
+        served = _served(manager, front, spool)
+        while until > time.monotonic():
+            ready = [subscriber for subscriber, queue in served if _is_worth_it(queue, spool.clock())]
+            # What others put meanwhile they may have left to us, who had the lease: so look again.
+            if not ready or not _deliver(spool, ready, until, first):
+                break
+        return all(queue.is_empty() for _, queue in served)
+    finally:
+        lock.release()
+
+
+def _deliver(spool: Spool, subscribers: Sequence[Subscriber], until: float, first: str | None) -> bool:
+    """Deliver what can be delivered now.
+
+    :return: whether that was all, and anything was
+    """
+    relay = Relay(spool, subscribers)
+    try:
+        return relay.flush(until - time.monotonic(), first=first) and relay.delivered > 0
+    finally:
+        relay.close()
+
+
+def _is_worth_it(queue: Queue, now: float) -> bool:
+    """Is there anything to take, nobody who takes it, and a sink that may be up?"""
+    lane = queue.lane()
+    if lane.is_served(now) or (lane.down and now < lane.probe):
+        return False
+    is_ready, _ = queue.ready()
+    return is_ready
+
+
+def _served(manager: EventManager, front: Front, spool: Spool) -> list[tuple[Subscriber, Queue]]:
+    subscribers = [subscriber for _, subscriber in _subscribers(manager, front)]
+    numbers = spool.register([subscriber.key for subscriber in subscribers])
+    return [
+        (subscriber, spool.queue(number, strict=subscriber.order == "strict"))
+        for subscriber, number in zip(subscribers, numbers, strict=True)
+    ]
+
+
+def _subscribers(manager: EventManager, front: Front) -> Iterator[tuple[str, Subscriber]]:
+    """The handlers behind the spool, by their names in the manager."""
+    for name, handler in list(manager.handlers.items()):
+        if handler is front:
+            continue
+        build = functools.partial(_Borrowed, manager, handler)
+        if name in manager._setup.named:
+            yield name, msgspec.structs.replace(of_config(manager._setup.named[name]), build=build)
+        else:
+            yield name, Subscriber(key=key_of(name, handler), build=build)
+
+
+def _standings(manager: EventManager, front: Front, report: Report) -> dict[str, tuple[Standing, float]]:
+    """How an event stands with those that it waited for, by their names, and what time it is."""
+    spool = _spool_of(front)
+    if spool is None or report.snapshot_id is None:
+        return {}
+    waiting = {outcome.handler for outcome in report.waiting}
+    named = [(name, subscriber) for name, subscriber in _subscribers(manager, front) if name in waiting]
+    numbers = spool.register([subscriber.key for _, subscriber in named])
+    return {
+        name: (spool.queue(number).standing(report.uid, report.snapshot_id), spool.clock())
+        for (name, _), number in zip(named, numbers, strict=True)
+    }
+
+
+def _what_became(outcome: Outcome, standing: Standing, now: float) -> Outcome:
+    """What is said of a handler, given how the event stands with it."""
+    delivery, lane = standing
+    change = functools.partial(msgspec.structs.replace, outcome)
+    if delivery is not None:
+        change = functools.partial(change, duration=delivery.duration)
+        if delivery.state in (State.DELIVERED, State.SKIPPED):
+            return change(delivered=True, waiting=False)
+        if delivery.state in (State.DEAD, State.DROPPED):
+            return change(waiting=False, rejected=True, reason=delivery.reason)
+        if delivery.reason:
+            return change(reason=delivery.reason, retry_after=max(delivery.due - now, 0.0))
+    if lane.down:
+        return change(reason=f"it is down: {lane.reason}", retry_after=max(lane.probe - now, 0.0))
+    return change()  # it has its turn later, and nothing is wrong
+
+
+def _spool_of(front: Front) -> Spool | None:
+    """The spool that a handler puts into; `None`: it is not one of ours."""
+    found = front if isinstance(front, Spool) else getattr(front, "spool", None)
+    return found if isinstance(found, Spool) else None
+
+
+class _Borrowed(EventHandler):
+    """A manager's handler as a worker calls it: never while somebody else does. Its connections stay open."""
+
+    def __init__(self, manager: EventManager, handler: EventHandler) -> None:
+        self._manager = manager
+        self._handler = handler
+        self.path = getattr(handler, "path", None)  # a relay looks at these, lest a spool feeds itself
+        self.in_front = getattr(handler, "in_front", False)  # type: ignore[misc]  # of this instance
+
+    def send_event(self, event: Event) -> bool:
+        (answer,) = self.send_events([event])
+        return answer is True
+
+    def send_events(self, events: Sequence[Event]) -> Iterable[bool | Exception]:
+        lock = self._manager._lock_of(self._handler)
+        if not lock.acquire(blocking=False):
+            raise DeliveryError("it is still busy with an earlier event")
+        here = (os.getpid(), threading.get_ident())
+        self._manager._serving.add(here)
+        try:
+            bulk = getattr(self._handler, "send_events", None)  # a handler written for e3-core has none
+            yield from bulk(events) if bulk else EventHandler.send_events(self._handler, events)
+        finally:
+            self._manager._serving.discard(here)
+            lock.release()
