@@ -180,21 +180,22 @@ def _of_spool(
     again: tuple[str, str] = ("", ""),
     **options: Any,
 ) -> Row:
-    """A row of the spool, which e3-core has nothing like.
+    """A row of the spool or the relay, which e3-core has nothing like.
 
     :param floor: the function that is its floor, if it is not that of its name; empty: there is none
     :param again: ours is compared not with the floor but with ours again: the side's name, its function
     """
     function = name.replace("-", "_")
-    works = {"ours": f"spool_tasks.{function}"}
+    topic = "relay" if name.startswith("relay-") else "spool"
+    works = {"ours": f"{topic}_tasks.{function}"}
     if floor != "":
-        works["floor"] = f"spool_floors.{floor or function}"
+        works["floor"] = f"{topic}_floors.{floor or function}"
     if again[0]:
-        works[again[0]] = f"spool_tasks.{again[1]}"
+        works[again[0]] = f"{topic}_tasks.{again[1]}"
     return Row(name, what, goal, works, count, seconds, **options)
 
 
-#: The spool.
+#: The spool and the relay.
 SPOOL_ROWS = (
     _of_spool("put", "durable put", Goal(1.1), 100),
     _of_spool("put-first", "the first 1,000 into a new spool", Goal(1.7), 1000, 6.0),
@@ -243,5 +244,27 @@ SPOOL_ROWS = (
         again=("1/16 of it", "capture_memory_small"),
         unit="MB",
         sizes=(2**29, 2**26),
+    ),
+    _of_spool("relay-one", "relay, a handler that counts", Goal(0.4, faster=True), 20_000, 6.0),
+    _of_spool("relay-eight", "relay, 8 handlers that count", Goal(0.4, faster=True), 24_000, 6.0),
+    _of_spool(
+        "relay-kept",
+        "relay, {size} events kept",
+        Goal(1.2),
+        10_000,
+        6.0,
+        floor="relay_one",
+        again=("1 k kept", "relay_kept_few"),
+        sizes=(5_000_000, 100_000),
+        kept=True,
+    ),
+    _of_spool(
+        "relay-dead",
+        "relay, 7 beside a dead handler",
+        Goal(0.95, faster=True),
+        21_000,
+        8.0,
+        floor="",
+        again=("7 alone", "relay_seven"),
     ),
 )
