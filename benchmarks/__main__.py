@@ -11,32 +11,39 @@ import platform
 import sys
 import tempfile
 import time
+from typing import Any
+
+from e3_event import EventError
 
 from .environments import MissingError, e3_core_python, e3_core_s3_python, peers_python
+from .kept import kept_spool
 from .measure import ROOT, Result, Side, SideError, measure
-from .rows import PEER_ROWS, ROWS, Row
+from .rows import PEER_ROWS, ROWS, SPOOL_ROWS, Row
 from .servers import S3_ACCOUNT, Servers
 from .table import HEAD, as_json, line
 
-#: Share of a row's time that `--quick` takes.
-QUICK = 0.1
+_ALL = ROWS + SPOOL_ROWS + PEER_ROWS
+#: Side -> the package under test.
+_PACKAGES = {"e3": "e3.event"}
+#: The module of the work that is done in the environment of the other peers.
+_PEERS = "peers."
 
 
 def main() -> int:
     """Measure what the command line names. Return 1 if a row failed."""
     options = _options()
-    chosen = [row for row in ROWS + PEER_ROWS if row.name in options.rows]
+    chosen = [row for row in _ALL if row.name in options.rows]
     if not options.rows:
-        chosen = list(ROWS + PEER_ROWS if options.peers else ROWS)
+        chosen = [row for row in _ALL if options.peers or row not in PEER_ROWS]
     started = time.monotonic()
     print(HEAD, flush=True)
     results = []
     cache = os.path.join(ROOT, ".cache")
     os.makedirs(cache, exist_ok=True)
-    share = QUICK if options.quick else 1.0
     with tempfile.TemporaryDirectory(prefix="bench-", dir=cache) as folder, Servers(folder) as servers:
         for row in chosen:
-            results.append(_run(row, servers, os.path.join(folder, row.name), share))
+            run = row.quick() if options.quick else row
+            results.append(_run(run, servers, os.path.join(folder, row.name)))
             print(line(results[-1]), flush=True)
     about = _about()
     print(f"\n{about}; {time.monotonic() - started:.0f} s\n")
@@ -48,7 +55,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [row.name for row in ROWS + PEER_ROWS]
+    names = [row.name for row in _ALL]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"one of: {', '.join(names)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the time; the figures are rougher")
     parser.add_argument("--peers", action="store_true", help="the rows against other peers than e3-core, too")
@@ -60,38 +67,47 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(row: Row, servers: Servers, folder: str, share: float) -> Result:
+def _run(row: Row, servers: Servers, folder: str) -> Result:
     """Run one row: its sides, its batches. What goes wrong is in the result."""
     result = Result(row)
-    pythons = dict.fromkeys(row.sides, sys.executable)
-    try:
-        pythons[row.peer] = _python_of(row)
-    except MissingError as error:
-        del pythons[row.peer]
-        result.missing = str(error)
     with contextlib.ExitStack() as stack:
         try:
-            setting = servers.setting(row.server) if row.server else {}
-            env = dict(os.environ)
-            env.pop("PYTHONDONTWRITEBYTECODE", None)  # both are compiled, as what pip installs is
-            if row.server == "s3":
-                env |= S3_ACCOUNT | {"AWS_ENDPOINT_URL": f"http://{setting['address']}"}
+            setting: dict[str, Any] = servers.setting(row.server) if row.server else {}
+            setting["size"] = row.size
+            if row.kept:
+                setting["kept"] = kept_spool(row.size)
             sides = []
-            for name, python in pythons.items():
-                side = Side(name, row, python, setting | {"folder": os.path.join(folder, name)}, env)
-                stack.callback(side.close)
-                sides.append(side)
-            measure(result, sides, row.seconds * share)
-        except (SideError, OSError, RuntimeError) as error:
+            for name in row.sides:
+                python = _python_of(row, name, result)
+                if python:
+                    its = {"package": _PACKAGES.get(name, "e3_event"), "folder": os.path.join(folder, name)}
+                    sides.append(Side(name, row, python, setting | its, _environment(row, setting)))
+                    stack.callback(sides[-1].close)
+            measure(result, sides)
+        except (SideError, EventError, OSError, RuntimeError) as error:
             result.error = str(error)
     return result
 
 
-def _python_of(row: Row) -> str:
-    """The interpreter of the row's peer."""
-    if row.peer != "e3":
-        return peers_python()
-    return e3_core_s3_python() if row.server == "s3" else e3_core_python()
+def _environment(row: Row, setting: dict[str, Any]) -> dict[str, str]:
+    env = dict(os.environ)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # both are compiled, as what pip installs is
+    if row.server == "s3":
+        env |= S3_ACCOUNT | {"AWS_ENDPOINT_URL": f"http://{setting['address']}"}
+    return env
+
+
+def _python_of(row: Row, side: str, result: Result) -> str:
+    """The interpreter of a side; empty if it can't be had, for which *result* has the reason."""
+    try:
+        if row.works[side].startswith(_PEERS):
+            return peers_python()
+        if side == "e3":
+            return e3_core_s3_python() if row.server == "s3" else e3_core_python()
+    except MissingError as error:
+        result.missing = str(error)
+        return ""
+    return sys.executable
 
 
 def _about() -> str:

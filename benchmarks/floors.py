@@ -16,7 +16,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .tasks import Fresh, build_log, gigabyte
+from .tasks import Fresh, big_file, build_log
 
 if TYPE_CHECKING:
     from .tasks import Work
@@ -139,7 +139,7 @@ def _put(s3: Any, key: str, body: bytes) -> None:
 
 
 def attach(setting: Setting) -> Work:
-    path = gigabyte(setting.folder)
+    path = big_file(setting.folder)
 
     def once() -> object:
         with open(path, "rb") as file:

@@ -31,7 +31,7 @@ class Result:
     """What a row gave.
 
     :ivar costs: side -> cost of one operation, batch by batch; those of one number ran in turn
-    :ivar missing: why the peer is not there
+    :ivar missing: why the other side is not there
     :ivar error: why the row could not run
     """
 
@@ -45,11 +45,11 @@ class Result:
 
     @property
     def ratios(self) -> list[float]:
-        """Ours to the peer, pair by pair."""
-        ours, peer = self.costs.get("ours", []), self.costs.get(self.row.peer, [])
+        """Ours to the other side, pair by pair."""
+        ours, other = self.costs.get("ours", []), self.costs.get(self.row.other, [])
         if self.row.goal is None:
-            return [a / b for a, b in zip(ours, peer, strict=False)]
-        return [self.row.goal.ratio(a, b) for a, b in zip(ours, peer, strict=False)]
+            return [a / b for a, b in zip(ours, other, strict=False)]
+        return [self.row.goal.ratio(a, b) for a, b in zip(ours, other, strict=False)]
 
     @property
     def ratio(self) -> float | None:
@@ -71,12 +71,13 @@ class Side:
     """A worker process, which does the work of one side."""
 
     def __init__(
-        self, name: str, row: Row, python: str, setting: Mapping[str, str], env: dict[str, str]
+        self, name: str, row: Row, python: str, setting: Mapping[str, object], env: dict[str, str]
     ) -> None:
         self.name = name
-        os.makedirs(setting["folder"], exist_ok=True)
-        command = [python, "-m", "benchmarks.worker", name, row.function(name), json.dumps(setting)]
-        self._errors = open(os.path.join(setting["folder"], "errors"), "w+")  # noqa: SIM115  closed by close()
+        folder = str(setting["folder"])
+        os.makedirs(folder, exist_ok=True)
+        command = [python, "-m", "benchmarks.worker", row.works[name], json.dumps(setting)]
+        self._errors = open(os.path.join(folder, "errors"), "w+")  # noqa: SIM115  closed by close()
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -116,15 +117,15 @@ class Side:
         self._errors.close()
 
 
-def measure(result: Result, sides: list[Side], seconds: float) -> None:
+def measure(result: Result, sides: list[Side]) -> None:
     """Let *sides* take turns, in an order that rotates, and write what it cost into *result*.
 
-    :param seconds: time for the batches; each side has at least `FEWEST`
+    Each side has at least `FEWEST` batches, also if that takes longer than the row's time.
     """
     for side in sides:
         side.batch(1)  # imports and first connections
     result.costs = {side.name: [] for side in sides}
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + result.row.seconds
     done = 0
     while done < FEWEST or (done < MOST and time.monotonic() < ends):
         for turn in range(len(sides)):

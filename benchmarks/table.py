@@ -15,17 +15,20 @@ HEAD = _FORMAT.format("what (p50)", "ours", "floor", "peer", "", "ratio", "goal"
 def line(result: Result) -> str:
     """One row of the table."""
     row = result.row
-    shown = [_value(result.p50(side), row.unit) for side in ("ours", "floor", row.peer)]
+    peer = row.other if row.other != "floor" else ""
+    shown = [
+        _value(result.p50(side), row.unit) if side in row.sides else "-" for side in ("ours", "floor", peer)
+    ]
     ratio = f"{result.ratio:.2f}x" if result.ratio is not None else "n/a"
-    peer = "e3-core" if row.peer == "e3" else row.peer
-    text = _FORMAT.format(row.what, *shown, peer, ratio, str(row.goal or "-"), result.verdict)
+    named = {"e3": "e3-core", "": "(floor)"}.get(peer, peer)
+    text = _FORMAT.format(row.title(), *shown, named, ratio, str(row.goal or "-"), result.verdict)
     why = result.error or result.missing
     return f"{text}: {why}" if why else text
 
 
 def _value(value: float | None, unit: str) -> str:
     if value is None:
-        return "n/a" if unit else ""
+        return "n/a"
     if unit == "MB":
         return f"{value:.1f} MB"
     for factor, name in ((1, "s"), (1e3, "ms")):
@@ -39,10 +42,10 @@ def as_json(result: Result) -> dict[str, Any]:
     row, ratios = result.row, result.ratios
     return {
         "row": row.name,
-        "what": row.what,
+        "what": row.title(),
         "unit": row.unit,
         "p50": {side: result.p50(side) for side in row.sides},
-        "peer": row.peer,
+        "compared_with": row.other,
         "ratio": result.ratio,
         "ratio_quartiles": statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios,
         "batches": len(ratios),

@@ -68,7 +68,7 @@ def first_event(setting: Setting) -> Fresh:
     return Fresh(_FIRST_EVENT.format(package=setting.package, folder=setting.folder), 0)
 
 
-def _make(api: Any, attach: str = "") -> Any:
+def make_event(api: Any, attach: str = "") -> Any:
     """Create an event such as a build makes, with five attributes, and close it."""
     event = api.Event("nightly-build")
     event.branch = "main"
@@ -84,28 +84,28 @@ def _make(api: Any, attach: str = "") -> Any:
 
 def create(setting: Setting) -> Work:
     api = setting.load()
-    return lambda: _make(api)
+    return lambda: make_event(api)
 
 
 def as_dict(setting: Setting) -> Work:
-    work: Work = _make(setting.load()).as_dict
+    work: Work = make_event(setting.load()).as_dict
     return work
 
 
 def dump(setting: Setting) -> Work:
-    event = _make(setting.load())
+    event = make_event(setting.load())
     return lambda: event.dump(setting.folder)
 
 
 def load(setting: Setting) -> Work:
     api = setting.load()
-    path = _make(api).dump(setting.folder)
+    path = make_event(api).dump(setting.folder)
     return lambda: api.Event.load(path)
 
 
 def attach(setting: Setting) -> Work:
     event = setting.load().Event("nightly-build")
-    path = gigabyte(setting.folder)
+    path = big_file(setting.folder)
     return lambda: event.attach_file(path)
 
 
@@ -139,7 +139,7 @@ def send_memory(setting: Setting) -> Work:
     api = setting.load()
     manager = EventManager()
     manager.handlers["queue"] = Queue()
-    return lambda: _delivered(manager.send_event(_make(api)))
+    return lambda: _delivered(manager.send_event(make_event(api)))
 
 
 def send_smtp(setting: Setting) -> Work:
@@ -150,7 +150,7 @@ def send_smtp(setting: Setting) -> Work:
 def build_mail(setting: Setting) -> Work:
     smtplib.SMTP_SSL = NoServer  # type: ignore[misc,assignment]
     api = setting.load()
-    event = _make(api, build_log(setting.folder))
+    event = make_event(api, build_log(setting.folder))
     send = _manager(api, ("smtp", "nightly", "ci@example.net", "dev@example.net", "localhost")).send_event
     return lambda: _delivered(send(event))
 
@@ -166,7 +166,7 @@ def send_s3_log(setting: Setting) -> Work:
 def _sender(api: Any, handler: tuple[Any, ...], attach: str = "") -> Work:
     """Create an event and send it through a manager with one handler."""
     manager = _manager(api, handler)
-    return lambda: _delivered(manager.send_event(_make(api, attach)))
+    return lambda: _delivered(manager.send_event(make_event(api, attach)))
 
 
 def _manager(api: Any, handler: tuple[Any, ...]) -> Any:
@@ -208,9 +208,9 @@ def build_log(folder: str) -> str:
     return path
 
 
-def gigabyte(folder: str) -> str:
-    """Make a file of 1 GiB that has no blocks, so that reading it measures no disk; return its path."""
-    path = os.path.join(folder, "1GiB")
+def big_file(folder: str, size: int = 2**30) -> str:
+    """Make a file that has no blocks, so that reading it measures no disk; return its path."""
+    path = os.path.join(folder, "big.log")
     with open(path, "wb") as file:
-        file.truncate(2**30)
+        file.truncate(size)
     return path

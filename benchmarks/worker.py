@@ -1,4 +1,4 @@
-"""A process that does one side's work of one row: `python -m benchmarks.worker SIDE FUNCTION SETTING`.
+"""A process that does one side's work of one row: `python -m benchmarks.worker MODULE.FUNCTION SETTING`.
 
 For each number on its standard input it does as many operations, and answers with a line of JSON that holds
 their cost, in seconds or megabytes. It runs under the interpreter of that side, so it needs nothing but the
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-#: Side -> the module that holds its work, and the package under test. The other sides are in `peers`.
-SIDES = {"ours": ("tasks", "e3_event"), "e3": ("tasks", "e3.event"), "floor": ("floors", "")}
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -31,24 +28,28 @@ class Setting:
     :ivar folder: a folder of its own
     :ivar address: `host:port` of the row's server
     :ivar ca_file: certificate of the authority that signed the server's
+    :ivar size: of what the operation works on
+    :ivar kept: the spool that keeps so many events
     """
 
     package: str
     folder: str
     address: str = ""
     ca_file: str = ""
+    size: int = 0
+    kept: str = ""
 
     def load(self) -> ModuleType:
         return importlib.import_module(self.package)
 
 
 def main() -> None:
-    side, function, setting = sys.argv[1:]
+    work_of, setting = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
-    module, package = SIDES.get(side, ("peers", ""))
+    module, _, function = work_of.partition(".")
     prepare = getattr(importlib.import_module(f"benchmarks.{module}"), function)
-    work = prepare(Setting(package, **json.loads(setting)))
+    work = prepare(Setting(**json.loads(setting)))
     batch = work.batch if hasattr(work, "batch") else _timed(work)
     for line in sys.stdin:
         print(json.dumps(batch(int(line))), file=answers, flush=True)
