@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ._event import Event
-    from ._manager import EventManager, Front
+    from ._manager import EventManager
     from ._report import Outcome, Report
     from .spool._queue import Queue, Standing
 
 
-def follow(manager: EventManager, front: Front, report: Report, timeout: float) -> Report:
+def follow(manager: EventManager, front: EventHandler, report: Report, timeout: float) -> Report:
     """Deliver what was just put, then what else waits.
 
     :param front: the handler that has put it
@@ -43,7 +43,7 @@ def follow(manager: EventManager, front: Front, report: Report, timeout: float) 
     return msgspec.structs.replace(report, outcomes=outcomes)
 
 
-def flush(manager: EventManager, front: Front, timeout: float, first: str | None = None) -> bool:
+def flush(manager: EventManager, front: EventHandler, timeout: float, first: str | None = None) -> bool:
     """Deliver what waits for a manager's handlers; one thread at a time does that for a manager.
 
     :param front: the handler that has put it
@@ -90,7 +90,7 @@ def _is_worth_it(queue: Queue, now: float) -> bool:
     return is_ready
 
 
-def _served(manager: EventManager, front: Front, spool: Spool) -> list[tuple[Subscriber, Queue]]:
+def _served(manager: EventManager, front: EventHandler, spool: Spool) -> list[tuple[Subscriber, Queue]]:
     subscribers = [subscriber for _, subscriber in _subscribers(manager, front)]
     numbers = spool.register([subscriber.key for subscriber in subscribers])
     return [
@@ -99,7 +99,7 @@ def _served(manager: EventManager, front: Front, spool: Spool) -> list[tuple[Sub
     ]
 
 
-def _subscribers(manager: EventManager, front: Front) -> Iterator[tuple[str, Subscriber]]:
+def _subscribers(manager: EventManager, front: EventHandler) -> Iterator[tuple[str, Subscriber]]:
     """The handlers behind the spool, by their names in the manager."""
     for name, handler in list(manager.handlers.items()):
         if handler is front:
@@ -111,7 +111,9 @@ def _subscribers(manager: EventManager, front: Front) -> Iterator[tuple[str, Sub
             yield name, Subscriber(key=key_of(name, handler), build=build)
 
 
-def _standings(manager: EventManager, front: Front, report: Report) -> dict[str, tuple[Standing, float]]:
+def _standings(
+    manager: EventManager, front: EventHandler, report: Report
+) -> dict[str, tuple[Standing, float]]:
     """How an event stands with those that it waited for, by their names, and what time it is."""
     spool = _spool_of(front)
     if spool is None or report.snapshot_id is None:
@@ -142,7 +144,7 @@ def _what_became(outcome: Outcome, standing: Standing, now: float) -> Outcome:
     return change()  # it has its turn later, and nothing is wrong
 
 
-def _spool_of(front: Front) -> Spool | None:
+def _spool_of(front: EventHandler) -> Spool | None:
     """The spool that a handler puts into; `None`: it is not one of ours."""
     found = front if isinstance(front, Spool) else getattr(front, "spool", None)
     return found if isinstance(found, Spool) else None

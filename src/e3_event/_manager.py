@@ -15,20 +15,13 @@ from ._record import Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from typing import Any, Protocol, Self
+    from collections.abc import Iterator
+    from typing import Any, Self
 
     from ._config._file import HandlerConfig
     from ._event import Snapshot
     from ._handler import EventHandler
     from ._report import Outcome, Report
-
-    class Front(Protocol):
-        """A handler whose `in_front` is true."""
-
-        def keep(
-            self, event: Event, handlers: Mapping[str, EventHandler] | None, named: Collection[str] = ()
-        ) -> str: ...
 
 logger = logging.getLogger("e3.event")
 
@@ -49,7 +42,7 @@ class Setup:
 
     def __init__(self) -> None:
         self.done = False
-        self.front: tuple[str, Front] | None = None
+        self.front: tuple[str, EventHandler] | None = None
         self.named: dict[str, HandlerConfig] = {}
         self.complete = True
 
@@ -102,7 +95,7 @@ class EventManager:
         """
         return self._dispatch(event, *self._front())
 
-    def _dispatch(self, event: Event, name: str = "", front: Front | None = None) -> Report:
+    def _dispatch(self, event: Event, name: str = "", front: EventHandler | None = None) -> Report:
         """Send an event.
 
         :param name: of the handler in front
@@ -132,34 +125,39 @@ class EventManager:
         return told
 
     def _keep(
-        self, name: str, front: Front, behind: dict[str, EventHandler], snapshot: Snapshot
+        self, name: str, front: EventHandler, behind: dict[str, EventHandler], snapshot: Snapshot
     ) -> list[Outcome]:
         """Give an event to the handler in front, or, if that fails, to those behind it."""
         setup = self._setup
         with _Attempt() as attempt:  # several threads at once: what they bring is committed together
-            front.keep(snapshot, behind if setup.complete else None, setup.named)
+            known = behind if setup.complete else None
+            front.keep(snapshot, known, setup.named)  # type: ignore[attr-defined]  # what is in front has it
         kept = attempt.outcome(name, in_front=True)
         if not attempt.delivered:
             return [kept, *self._deliver_all(behind, snapshot)]
         _, outcome = _report_types()
         return [kept, *(outcome(handler=name, delivered=False, waiting=True) for name in behind)]
 
-    def _front(self) -> tuple[str, Front | None]:
+    def _front(self) -> tuple[str, EventHandler | None]:
         """The handler in front of the others, if there is one, and its name."""
         for name, handler in self.handlers.items():
             if getattr(handler, "in_front", False):
-                return name, handler  # type: ignore[return-value]  # that is what in_front says
+                return name, handler
         return "", None
 
     def _deliver_all(self, handlers: dict[str, EventHandler], snapshot: Snapshot) -> list[Outcome]:
         return [self._deliver(name, handler, snapshot) for name, handler in handlers.items()]
 
-    def _accept(self, event: Event, timeout: float | None = None) -> Report:
-        """Take an event of `record` or the command: into the spool that is set up, and from there to the
-        handlers for so many seconds (by default `flush_timeout`).
+    def _accept(self, event: Event) -> Report:
+        """Take an event of `record` or the command: into the spool that is set up, if there is one."""
+        return self._dispatch(event, *(self._setup.front or self._front()))
+
+    def _follow(self, event: Event, report: Report, timeout: float | None = None) -> Report:
+        """Deliver what was accepted, for so many seconds (by default `flush_timeout`).
+
+        :return: what has become of it
         """
-        name, front = self._setup.front or self._front()
-        report = self._dispatch(event, name, front)
+        _, front = self._setup.front or self._front()
         seconds = self.flush_timeout if timeout is None else timeout
         if front is None or not report.waiting or not seconds > 0:
             return report
@@ -171,6 +169,12 @@ class EventManager:
             logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
         self._tell(event, report.failed)
         return report
+
+    def _tell_of_waiting(self, event: Event, report: Report) -> None:
+        """Log what waits for a reason other than its turn."""
+        for outcome in report.waiting:
+            if outcome.reason:
+                logger.warning("%r waits for %s: %s", event, outcome.handler, outcome.reason)
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Deliver what a spool in front of the handlers holds for them, also of earlier programs.
@@ -291,8 +295,16 @@ class EventManager:
         """Let the handlers let go of their connections, each when it is not sending. The manager can still be
         used.
         """
-        for handler in list(self.handlers.values()):
-            self._close(handler)
+        self._close_all()
+
+    def _close_all(self, *, wait: bool = True) -> None:
+        """Close the handlers.
+
+        :param wait: for those that are sending; if not, they are left alone
+        """
+        front = [self._setup.front[1]] if self._setup.front else []
+        for handler in [*self.handlers.values(), *front]:
+            self._close(handler, wait=wait)
 
     def _build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EventHandler:
         cls = self.get_handler(name)
@@ -314,13 +326,18 @@ class EventManager:
             logger.warning("handler %s was there and is replaced; `%s:label` adds another", name, name)
             self._close(old)
 
-    def _close(self, handler: EventHandler) -> None:
+    def _close(self, handler: EventHandler, *, wait: bool = True) -> None:
         close = getattr(handler, "close", None)  # a handler written for e3-core has none
-        if close is not None:
-            with self._lock_of(handler), _Attempt() as attempt:
+        lock = self._lock_of(handler)
+        if close is None or not lock.acquire(blocking=wait):
+            return
+        try:
+            with _Attempt() as attempt:
                 close()
-            if not attempt.delivered:
-                logger.warning("%s can't be closed: %s", type(handler).__name__, attempt.reason)
+        finally:
+            lock.release()
+        if not attempt.delivered:
+            logger.warning("%s can't be closed: %s", type(handler).__name__, attempt.reason)
 
     def _lock_of(self, handler: object) -> threading.RLock:
         return self._locks.setdefault((os.getpid(), id(handler)), threading.RLock())

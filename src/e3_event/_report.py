@@ -68,10 +68,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         from ._render import plain
 
-        lines = [f"event {self.name} ({self.uid})"]
-        for outcome in self.outcomes:
-            lines.append(f"  {outcome.handler}: {_told(outcome)} ({outcome.duration:.3f} s)")
-        return "\n".join(map(plain, lines))
+        outcomes = [f"  {one.handler}: {_told(one)} ({one.duration:.3f} s)" for one in self.outcomes]
+        return "\n".join(map(plain, [f"event {self.name} ({self.uid})", *outcomes]))
 
 
 def _told(outcome: Outcome) -> str:

@@ -15,7 +15,6 @@ from e3_event._errors import DeliveryError, RejectedError, SpoolError
 from e3_event._handler import EventHandler
 from e3_event._redact import describe
 from e3_event._retry import Again, Delivered, judge
-from e3_event.spool import Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import LeaseLostError
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from e3_event._event import Snapshot
     from e3_event._retry import Verdict
+    from e3_event.spool import Spool
     from e3_event.spool._queue import Taken
 
     from ._subscriber import Subscriber

@@ -26,7 +26,8 @@ class SpoolHandler(EventHandler):
 
     What `send_event` answered True survives kill -9, a crash of the machine and a power cut.
 
-    Configuration string: the folder, a `|` in it as `%7C` and a `%` as `%25`; as in `spool=/var/lib/e3-event`.
+    Configuration string: the folder, a `|` in it as `%7C` and a `%` as `%25`; as in
+    `spool=/var/lib/e3-event`.
 
     :param path: the folder; made when it is first needed, with rights for its owner only
     :param max_size: bytes that it may take
