@@ -16,7 +16,7 @@ from config.files import SMTP, Write, load, problems
 from e3_event import EventError, EventManager, _config
 from e3_event._config import default_handlers, find_config, load_handlers
 from e3_event._config._document import ConfigError
-from e3_event._config._file import SpoolConfig
+from e3_event._config._place import SpoolConfig
 from e3_event._config._values import duration, size
 from e3_event._retry import RetryPolicy
 from e3_event.handler.file import FileHandler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random as _random
 import threading
 import time
@@ -134,12 +135,14 @@ class Relay:
         """
         until = None if timeout is None else time.monotonic() + timeout
         grace = GRACE if timeout is None else min(timeout / 4, 0.5)  # to finish the event they are at
+        pause = _TICK / 100  # most often there is one event, and it is soon delivered
         self.start(first=first)
         try:
             while not (is_done := self.is_idle()):
-                left = _TICK if until is None else min(until - grace - time.monotonic(), _TICK)
-                if left <= 0 or not self.wait(left / 10):
+                left = math.inf if until is None else until - grace - time.monotonic()
+                if left <= 0 or not self.wait(min(pause, left)):
                     break
+                pause = min(2 * pause, _TICK / 10)
         finally:
             self.stop(grace, "" if timeout is None else f"no answer within {timeout:g} s")
         return is_done

@@ -41,13 +41,8 @@ def tell_of(report: Report) -> None:
     for outcome in report.outcomes:
         if outcome.delivered or (outcome.waiting and not outcome.reason):
             continue
-        what = (
-            "waits for"
-            if outcome.waiting
-            else "was not kept by"
-            if outcome.in_front
-            else "was not delivered by"
-        )
+        not_done = "was not kept by" if outcome.in_front else "was not delivered by"
+        what = "waits for" if outcome.waiting else not_done
         say(f"the event {report.name} {what} {outcome.handler}: {outcome.reason}")
 
 

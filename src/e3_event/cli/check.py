@@ -48,6 +48,7 @@ def _try_all(manager: EventManager, event: Event) -> Report:
     spool._setup.complete = False
     kept = spool._dispatch(event, name, front).outcomes if front else ()
     others = EventManager()
+    others._warned = True  # that there are none is seen
     others.handlers = {name: handler for name, handler in manager.handlers.items() if handler is not front}
     report = others._dispatch(event)
     return msgspec.structs.replace(report, outcomes=(*kept, *report.outcomes))
