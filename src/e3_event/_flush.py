@@ -18,7 +18,7 @@ from .spool import Spool, key_of
 from .spool._deliveries import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from ._event import Event
     from ._manager import EventManager
@@ -34,42 +34,74 @@ def follow(manager: EventManager, front: EventHandler, report: Report, timeout: 
     :param timeout: seconds that it may take
     :return: the report, with what has become of it
     """
-    flush(manager, front, timeout, first=report.snapshot_id)
-    found = _standings(manager, front, report)
-    outcomes = tuple(
-        _what_became(outcome, *found[outcome.handler]) if outcome.handler in found else outcome
-        for outcome in report.outcomes
-    )
-    return msgspec.structs.replace(report, outcomes=outcomes)
+    spool = _spool_of(front)
+    if spool is None or report.snapshot_id is None:
+        return report
+    subscribers = dict(_subscribers(manager, front))
+    problems = _serve(manager, spool, subscribers.values(), timeout, first=report.snapshot_id)
+    outcomes = []
+    for outcome in report.outcomes:
+        if outcome.waiting:
+            (number,) = spool.register([subscribers[outcome.handler].key])
+            standing = spool.queue(number).standing(report.uid, report.snapshot_id)
+            problem = problems.get(outcome.handler, "")
+            outcomes.append(_what_became(outcome, standing, problem, spool.clock()))
+        else:
+            outcomes.append(outcome)
+    return msgspec.structs.replace(report, outcomes=tuple(outcomes))
 
 
-def flush(manager: EventManager, front: EventHandler, timeout: float, first: str | None = None) -> bool:
-    """Deliver what waits for a manager's handlers; one thread at a time does that for a manager.
+def flush(manager: EventManager, front: EventHandler, timeout: float) -> bool:
+    """Deliver what waits for a manager's handlers.
 
     :param front: the handler that has put it
     :param timeout: seconds that it may take
-    :param first: `snapshot_id` of what is delivered before anything else
     :return: whether they are owed nothing any more
     """
-    until = time.monotonic() + timeout
     spool = _spool_of(front)
-    is_handler = (os.getpid(), threading.get_ident()) in manager._serving  # which sends an event itself
-    lock = manager._lock_of(front)
-    if spool is None or is_handler or not lock.acquire(timeout=max(timeout, 0.0)):
+    if spool is None:
         return False
+    subscribers = [subscriber for _, subscriber in _subscribers(manager, front)]
+    _serve(manager, spool, subscribers, timeout)
+    numbers = spool.register([subscriber.key for subscriber in subscribers])
+    return all(spool.queue(number).is_empty() for number in numbers)
+
+
+def _serve(
+    manager: EventManager,
+    spool: Spool,
+    subscribers: Collection[Subscriber],
+    timeout: float,
+    first: str | None = None,
+) -> dict[str, str]:
+    """Deliver for so many seconds; one thread at a time does that for a manager.
+
+    :param first: `snapshot_id` of what is delivered before anything else
+    :return: why the spool could not be used, by the names of handlers
+    """
+    until = time.monotonic() + timeout
+    is_handler = (os.getpid(), threading.get_ident()) in manager._serving  # which sends an event itself
+    lock = manager._lock_of(spool)
+    problems: dict[str, str] = {}
+    if is_handler or not lock.acquire(timeout=max(timeout, 0.0)):
+        return problems
     try:
-        served = _served(manager, front, spool)
+        numbers = spool.register([subscriber.key for subscriber in subscribers])
+        queues = [spool.queue(number) for number in numbers]
         while until > time.monotonic():
-            ready = [subscriber for subscriber, queue in served if _is_worth_it(queue, spool.clock())]
+            pairs = zip(subscribers, queues, strict=True)
+            ready = [subscriber for subscriber, queue in pairs if _is_worth_it(queue, spool.clock())]
             # What others put meanwhile they may have left to us, who had the lease: so look again.
-            if not ready or not _deliver(spool, ready, until, first):
+            if not ready or not _deliver(spool, ready, until, first, problems):
                 break
-        return all(queue.is_empty() for _, queue in served)
     finally:
         lock.release()
+    return problems
 
 
-def _deliver(spool: Spool, subscribers: Sequence[Subscriber], until: float, first: str | None) -> bool:
+def _deliver(
+    spool: Spool, subscribers: Sequence[Subscriber], until: float, first: str | None, problems: dict[str, str]
+) -> bool:
     """Deliver what can be delivered now.
 
     :return: whether that was all, and anything was
@@ -79,6 +111,7 @@ def _deliver(spool: Spool, subscribers: Sequence[Subscriber], until: float, firs
         return relay.flush(until - time.monotonic(), first=first) and relay.delivered > 0
     finally:
         relay.close()
+        problems.update(relay.problems)
 
 
 def _is_worth_it(queue: Queue, now: float) -> bool:
@@ -88,15 +121,6 @@ def _is_worth_it(queue: Queue, now: float) -> bool:
         return False
     is_ready, _ = queue.ready()
     return is_ready
-
-
-def _served(manager: EventManager, front: EventHandler, spool: Spool) -> list[tuple[Subscriber, Queue]]:
-    subscribers = [subscriber for _, subscriber in _subscribers(manager, front)]
-    numbers = spool.register([subscriber.key for subscriber in subscribers])
-    return [
-        (subscriber, spool.queue(number, strict=subscriber.order == "strict"))
-        for subscriber, number in zip(subscribers, numbers, strict=True)
-    ]
 
 
 def _subscribers(manager: EventManager, front: EventHandler) -> Iterator[tuple[str, Subscriber]]:
@@ -111,24 +135,11 @@ def _subscribers(manager: EventManager, front: EventHandler) -> Iterator[tuple[s
             yield name, Subscriber(key=key_of(name, handler), build=build)
 
 
-def _standings(
-    manager: EventManager, front: EventHandler, report: Report
-) -> dict[str, tuple[Standing, float]]:
-    """How an event stands with those that it waited for, by their names, and what time it is."""
-    spool = _spool_of(front)
-    if spool is None or report.snapshot_id is None:
-        return {}
-    waiting = {outcome.handler for outcome in report.waiting}
-    named = [(name, subscriber) for name, subscriber in _subscribers(manager, front) if name in waiting]
-    numbers = spool.register([subscriber.key for _, subscriber in named])
-    return {
-        name: (spool.queue(number).standing(report.uid, report.snapshot_id), spool.clock())
-        for (name, _), number in zip(named, numbers, strict=True)
-    }
+def _what_became(outcome: Outcome, standing: Standing, problem: str, now: float) -> Outcome:
+    """What is said of a handler, given how the event stands with it.
 
-
-def _what_became(outcome: Outcome, standing: Standing, now: float) -> Outcome:
-    """What is said of a handler, given how the event stands with it."""
+    :param problem: why the spool could not be used
+    """
     delivery, lane = standing
     change = functools.partial(msgspec.structs.replace, outcome)
     if delivery is not None:
@@ -141,7 +152,7 @@ def _what_became(outcome: Outcome, standing: Standing, now: float) -> Outcome:
             return change(reason=delivery.reason, retry_after=max(delivery.due - now, 0.0))
     if lane.down:
         return change(reason=f"it is down: {lane.reason}", retry_after=max(lane.probe - now, 0.0))
-    return change()  # it has its turn later, and nothing is wrong
+    return change(reason=problem)  # without one it has its turn later, and nothing is wrong
 
 
 def _spool_of(front: EventHandler) -> Spool | None:

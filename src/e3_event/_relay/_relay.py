@@ -49,6 +49,7 @@ class Relay:
     :param spool: where the events wait; the relay opens it for itself
     :param subscribers: the handlers
     :param random: gives a number from 0 up to 1
+    :ivar problems: why workers that have ended could not use the spool, by the names of their handlers
     :raises SpoolError: the spool can't be used; says why
     """
 
@@ -66,6 +67,7 @@ class Relay:
         self._workers: list[Worker] = []
         self._hanging: list[Worker] = []
         self._delivered = 0
+        self.problems: dict[str, str] = {}
         self._failure: Exception | None = None
         self._keeper: threading.Thread | None = None
         self._ends = threading.Event()
@@ -194,6 +196,7 @@ class Relay:
         for worker in late:
             worker.fence(reason)
         self._delivered += sum(worker.delivered for worker in workers)
+        self.problems.update({worker.subscriber.name: worker.problem for worker in workers if worker.problem})
         return not late
 
     def _keep(self) -> None:

@@ -54,6 +54,7 @@ class Worker:
     :param random: gives a number from 0 up to 1
     :ivar is_idle: whether it waits for something to do, for a sink that is down, or for another worker
     :ivar delivered: how many deliveries succeeded
+    :ivar problem: why it can't use the spool; empty: it can
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Worker:
         self.subscriber = subscriber
         self.is_idle = False
         self.delivered = 0
+        self.problem = ""
         self._spool = spool
         self._clock = spool.clock
         self._queue = spool.queue(number, strict=subscriber.order == "strict")
@@ -145,16 +147,15 @@ class Worker:
             self._queue.release()
 
     def _run(self) -> None:
-        told = ""
         while not self._stopping and not self._fenced:
             try:
                 self._serve()
-                told = ""
+                self.problem = ""
             except LeaseLostError as error:
                 logger.debug("%s", error)
             except SpoolError as error:
-                if str(error) != told:
-                    told = str(error)
+                if str(error) != self.problem:
+                    self.problem = str(error)
                     logger.error("handler %s can't be served: %s", self.subscriber.name, error)
             if not self._anew:
                 self.is_idle = True
