@@ -13,7 +13,7 @@ from e3_event._ids import unique_id
 from . import _deliveries
 from ._blobs import Blobs
 from ._deliveries import OPEN, Delivery, State
-from ._events import Events, select
+from ._events import Events, recent, select
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
@@ -259,7 +259,7 @@ class Queue:
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
     ) -> list[tuple[Found | int, int, int]]:
         """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
-        found = next(iter(select(connection, "WHERE snapshot_id = ?", (snapshot_id,))), None)
+        found = recent(connection, snapshot_id)
         if self.strict or found is None or not is_untold(mine.lane, found.seq):
             return []
         if not owed(connection, mine, Range(found.seq, found.seq), 1):
