@@ -69,6 +69,7 @@ class Relay:
         self._keeper: threading.Thread | None = None
         self._ends = threading.Event()
         self._changes = threading.Lock()  # held while workers are changed
+        self._alone = threading.Lock()
 
     @property
     def delivered(self) -> int:
@@ -174,7 +175,7 @@ class Relay:
         self._spool.close()
 
     def _add(self, number: int, subscriber: Subscriber, first: str | None = None) -> None:
-        worker = Worker(self._spool, number, subscriber, first=first, random=self._random)
+        worker = Worker(self._spool, number, subscriber, first=first, random=self._random, alone=self._alone)
         self._workers.append(worker)
         worker.start()
 
