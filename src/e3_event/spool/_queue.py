@@ -15,7 +15,7 @@ from e3_event._ids import unique_id
 from . import _deliveries
 from ._blobs import Blobs
 from ._deliveries import OPEN, Delivery, State
-from ._events import Events, select
+from ._events import Events, select, select_within
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending, untold
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ._events import Found
     from ._subscriptions import Lane, Subscription, Subscriptions
 
+#: Bytes that are out at once, about; a single event may have more.
+MOST_BYTES = 8 << 20
 #: A delivery that was out at so many deaths of its worker is given up.
 MOST_CRASHES = 3
 #: A time that lies so far (seconds) ahead was written by a clock that has been set back since.
@@ -374,10 +376,12 @@ class Queue:
         values = (*part, self.number, limit)
         found: list[Found | int]
         try:
-            found = [*select(connection, where, values)]
+            events, is_cut = select_within(connection, where, values, MOST_BYTES)
+            found = [*events]
         except apsw.CorruptError:
             found = [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
-        return found, _seq(found[-1]) if len(found) == limit else part.last
+            is_cut = False
+        return found, _seq(found[-1]) if is_cut or len(found) == limit else part.last
 
     def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
         """Make snapshots of what was taken, where it is intact."""
