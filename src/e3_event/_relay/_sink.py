@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Events that fail in a row, after which a sink is taken to be down. One event alone never does that.
 ENOUGH = 3
+#: So many of them are known again when they fail again.
+_REMEMBERED = 16
 
 
 class Sink:
@@ -37,7 +39,7 @@ class Sink:
         self._longest = policy.longest
         self._waits = RetryPolicy(first=policy.first, longest=policy.longest)
         self._random = random
-        self._failed: set[int] = set()
+        self._failed: dict[int, None] = {}  # the last ones, the latest at the end
         self.failures = 0
         self.down = 0.0
         self.reason = ""
@@ -46,11 +48,13 @@ class Sink:
     def load(self, lane: Lane, now: float) -> None:
         """Take over what an earlier worker knew."""
         self.failures, self.down, self.reason = lane.failures, lane.down, lane.reason
+        self._failed = dict.fromkeys(lane.failed)
         self.probe = min(lane.probe, now + self._longest)  # the clock may have been set back
 
     def save(self, lane: Lane) -> None:
         """Leave it to later workers."""
         lane.failures, lane.down, lane.reason, lane.probe = self.failures, self.down, self.reason, self.probe
+        lane.failed = list(self._failed)
 
     def wait(self, now: float) -> float:
         """Seconds until it may be tried; 0 if it is up."""
@@ -69,9 +73,11 @@ class Sink:
             self.failures, self.down, self.reason, self.probe = 0, 0.0, "", 0.0
             self._failed.clear()
             return changed
-        if seq not in self._failed:
-            self._failed.add(seq)
-            self.failures += 1
+        self.failures += seq not in self._failed
+        self._failed.pop(seq, None)
+        self._failed[seq] = None
+        if len(self._failed) > _REMEMBERED:
+            del self._failed[next(iter(self._failed))]
         if self.failures < ENOUGH:
             return False
         changed = not self.down

@@ -92,7 +92,7 @@ class Queue:
         self._token = ""
         self._until = 0.0
         self._out: set[int] = set()
-        self._turns = 0
+        self._turns = 1
         self.number = number
         self.strict = strict
         self.has_suspects = False
@@ -316,7 +316,7 @@ class Queue:
             if not is_blocked:
                 fresh = self._old(connection, mine, limit)
         if not is_blocked:
-            share = (limit + self._turns % 2) // 2  # if only one goes out: in turns
+            share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
             fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
             again = again[: limit - len(fresh)]
         _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now) for one in again])
