@@ -217,6 +217,28 @@ def recent(connection: apsw.Connection, snapshot_id: str) -> Found | None:
     return next(iter(select(connection, condition, (snapshot_id,))), None)
 
 
+def select_within(
+    connection: apsw.Connection, condition: str, values: Sequence[object], most: int
+) -> tuple[list[Found], bool]:
+    """Read rows as `select` does, but no more than have, with their small attachments, so many bytes.
+
+    :param most: the first row that goes beyond it is the last one
+    :return: the rows, and whether it was reached
+    """
+    found: list[Found] = []
+    rows: Any = connection.execute(f"{_SELECT} {condition}", tuple(values))
+    for row in rows:
+        event = Found._make(row)
+        found.append(event)
+        most -= len(event.body)
+        if event.may_have_attachments:
+            sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
+            most -= int(connection.execute(sizes, (event.seq,)).get)
+        if most < 0:
+            return found, True
+    return found, False
+
+
 def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:
     """The attachments of an event that lie in the database: their contents, by their place."""
     if not found.may_have_attachments:
