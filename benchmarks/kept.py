@@ -32,7 +32,7 @@ def open_spool(path: str) -> Spool:
 def kept_spool(size: int) -> str:
     """Return the path of a spool that keeps *size* events, all of them delivered to `HANDLER`.
 
-    It is made anew when the code that writes its rows has changed. 5 million events take 4 GB and minutes.
+    It is made anew when the code that writes its rows has changed. 5 million events take 3 GB and minutes.
     """
     stem = os.path.join(ROOT, ".cache", f"spool-of-{size}-")
     path = f"{stem}{_fingerprint():08x}"

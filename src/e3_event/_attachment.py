@@ -81,11 +81,15 @@ class Attachment:
         :raises OSError: as `open`
         """
         if self.trusted:
-            if _stamp(os.stat(self.path)) == self._stamp:
+            if self.is_untouched(os.stat(self.path)):
                 return self
             return Attachment.of_file(self.path, self.name, self.given)
         self.open().close()
         return self
+
+    def is_untouched(self, status: os.stat_result) -> bool:
+        """Is the file with this status the one that was looked at, and as it was?"""
+        return self._stamp is not None and _stamp(status) == self._stamp
 
     def __repr__(self) -> str:
         return f"Attachment({self.name!r}, {self.given!r})"

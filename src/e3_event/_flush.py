@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -128,7 +129,7 @@ def _subscribers(manager: EventManager, front: EventHandler) -> Iterator[tuple[s
     for name, handler in list(manager.handlers.items()):
         if handler is front:
             continue
-        build = functools.partial(_Borrowed, manager, handler)
+        build = functools.partial(_borrow, manager, handler)
         if name in manager._setup.named:
             yield name, msgspec.structs.replace(of_config(manager._setup.named[name]), build=build)
         else:
@@ -167,22 +168,36 @@ class _Borrowed(EventHandler):
     def __init__(self, manager: EventManager, handler: EventHandler) -> None:
         self._manager = manager
         self._handler = handler
-        self.path = getattr(handler, "path", None)  # a relay looks at these, lest a spool feeds itself
+        self.path = getattr(handler, "path", "")  # a relay looks at these, lest a spool feeds itself
         self.in_front = getattr(handler, "in_front", False)  # type: ignore[misc]  # of this instance
 
     def send_event(self, event: Event) -> bool:
-        (answer,) = self.send_events([event])
-        return answer is True
+        with self._call():
+            return self._handler.send_event(event)
 
-    def send_events(self, events: Sequence[Event]) -> Iterable[bool | Exception]:
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[None]:
         lock = self._manager._lock_of(self._handler)
         if not lock.acquire(blocking=False):
             raise DeliveryError("it is still busy with an earlier event")
         here = (os.getpid(), threading.get_ident())
         self._manager._serving.add(here)
         try:
-            bulk = getattr(self._handler, "send_events", None)  # a handler written for e3-core has none
-            yield from bulk(events) if bulk else EventHandler.send_events(self._handler, events)
+            yield
         finally:
             self._manager._serving.discard(here)
             lock.release()
+
+
+class _BorrowedInBulk(_Borrowed):
+    """Likewise, of a handler that has a way of its own to take many at once."""
+
+    def send_events(self, events: Sequence[Event]) -> Iterable[bool | Exception]:
+        with self._call():
+            yield from self._handler.send_events(events)
+
+
+def _borrow(manager: EventManager, handler: EventHandler) -> EventHandler:
+    bulk = getattr(type(handler), "send_events", None)  # a handler written for e3-core has none
+    is_own = bulk not in (None, EventHandler.send_events)
+    return (_BorrowedInBulk if is_own else _Borrowed)(manager, handler)

@@ -1,4 +1,4 @@
-"""For tests of programs that send events, and of handlers: `Recorder` and `HandlerContract`."""
+"""For tests of programs that send events, and of handlers: `Recorder`, `Clock` and `HandlerContract`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,23 @@ class Recorder(EventHandler):
 
     def close(self) -> None:
         self.closed += 1
+
+
+class Clock:
+    """A clock that stands still unless it is told to move: for `Spool(..., clock=Clock())`.
+
+    :ivar now: seconds since the epoch
+    """
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; less than 0 sets it back."""
+        self.now += seconds
 
 
 class HandlerContract:

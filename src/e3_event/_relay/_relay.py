@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import random as _random
 import threading
 import time
@@ -31,6 +32,8 @@ _TICK = 0.05
 _CLEANING = 3600.0
 #: Seconds that a clock may jump back unnoticed.
 _JUMP = 60.0
+#: Seconds for which the spool may be unusable before the relay stops; and what a stop needs at least.
+_PATIENCE = 0.5
 #: Seconds that are given to handlers that were told to stop.
 GRACE = 10.0
 
@@ -49,7 +52,7 @@ class Relay:
     :param spool: where the events wait; the relay opens it for itself
     :param subscribers: the handlers
     :param random: gives a number from 0 up to 1
-    :ivar problems: why workers that have ended could not use the spool, by the names of their handlers
+    :ivar problems: why workers that have ended could not serve their handlers, by the names of these
     :raises SpoolError: the spool can't be used; says why
     """
 
@@ -68,10 +71,13 @@ class Relay:
         self._hanging: list[Worker] = []
         self._delivered = 0
         self.problems: dict[str, str] = {}
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._keeper: threading.Thread | None = None
+        self._cleaner: threading.Thread | None = None
+        self._pid = os.getpid()
         self._ends = threading.Event()
         self._changes = threading.Lock()  # held while workers are changed
+        self._alone = threading.Lock()
 
     @property
     def delivered(self) -> int:
@@ -83,9 +89,11 @@ class Relay:
 
         :param first: `snapshot_id` of what is delivered before anything else
         """
+        self._notice_fork()
         if self._keeper is not None:
             raise RuntimeError("this relay runs already")
         self._ends.clear()
+        self._failure = None
         with self._changes:
             for number, subscriber in zip(self._numbers, self._subscribers, strict=True):
                 self._add(number, subscriber, first)
@@ -99,22 +107,31 @@ class Relay:
         :param reason: why that delivery has failed
         :return: whether all handlers finished
         """
+        self._notice_fork()
         self._ends.set()
-        if self._keeper is not None:
-            self._keeper.join()
-            self._keeper = None
-        with self._changes:
+        until = time.monotonic() + timeout
+        for thread in (self._keeper, self._cleaner):
+            if thread is not None:
+                thread.join(max(until - time.monotonic(), _TICK))
+        self._keeper = None
+        if not self._changes.acquire(timeout=max(until - time.monotonic(), _PATIENCE)):
+            return False  # the spool is held by others: our leases end by themselves
+        try:
             reason = reason or f"no answer within {timeout:g} s of being told to stop"
-            finished = self._end(self._workers, timeout, reason)
+            late = self._end(self._workers, until - time.monotonic(), reason)
             self._workers = []
-        return finished
+        finally:
+            self._changes.release()
+        return not late
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has stopped by itself, or for so many seconds.
 
         :return: whether it still runs
         :raises HangingHandlersError: it has stopped, as too many handlers hang
+        :raises SpoolError: it has stopped, as the spool was deleted or its disk has failed
         """
+        self._notice_fork()
         self._ends.wait(timeout)
         if self._failure is not None:
             raise self._failure
@@ -124,7 +141,7 @@ class Relay:
         """Deliver all that can be delivered now, and stop. For cron, and for tests.
 
         :param timeout: seconds
-        :return: whether there was time for all of it
+        :return: whether there was time for all of it, and the spool could be used
         """
         return self.flush(timeout)
 
@@ -133,18 +150,18 @@ class Relay:
 
         :param timeout: seconds after which it stops in any case
         :param first: `snapshot_id` of what is delivered before anything else
-        :return: whether there was time for all of it
+        :return: whether there was time for all of it, and the spool could be used
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        grace = GRACE if timeout is None else min(timeout / 4, 0.5)  # to finish the event they are at
+        grace = GRACE if timeout is None else min(timeout / 4, _PATIENCE)
+        until = math.inf if timeout is None else time.monotonic() + timeout - grace
         pause = _TICK / 100  # most often there is one event, and it is soon delivered
         self.start(first=first)
         try:
             while not (is_done := self.is_idle()):
-                left = math.inf if until is None else until - grace - time.monotonic()
-                if left <= 0 or not self.wait(min(pause, left)):
+                if time.monotonic() >= until or not self.wait(pause):
                     break
                 pause = min(2 * pause, _TICK / 10)
+            is_done = is_done and not any(worker.problem for worker in self._workers)
         finally:
             self.stop(grace, "" if timeout is None else f"no answer within {timeout:g} s")
         return is_done
@@ -155,10 +172,13 @@ class Relay:
         :raises SpoolError: the spool can't be used, and nothing has changed
         """
         numbers = self._spool.register([subscriber.key for subscriber in subscribers])
+        self._notice_fork()
         with self._changes:
-            self._end(self._workers, GRACE, "the configuration was read again")
+            self._hanging += self._end(self._workers, GRACE, "the configuration was read again")
             self._workers = []
             self._subscribers, self._numbers = tuple(subscribers), numbers
+            if self._keeper is None or self._ends.is_set():
+                return
             for number, subscriber in zip(numbers, subscribers, strict=True):
                 self._add(number, subscriber)
 
@@ -180,14 +200,14 @@ class Relay:
         self._spool.close()
 
     def _add(self, number: int, subscriber: Subscriber, first: str | None = None) -> None:
-        worker = Worker(self._spool, number, subscriber, first=first, random=self._random)
+        worker = Worker(self._spool, number, subscriber, first=first, random=self._random, alone=self._alone)
         self._workers.append(worker)
         worker.start()
 
-    def _end(self, workers: Sequence[Worker], timeout: float, reason: str) -> bool:
+    def _end(self, workers: Sequence[Worker], timeout: float, reason: str) -> list[Worker]:
         """Stop workers; those that do not end in time are fenced.
 
-        :return: whether all ended
+        :return: these
         """
         for worker in workers:
             worker.stop()
@@ -197,44 +217,63 @@ class Relay:
             worker.fence(reason)
         self._delivered += sum(worker.delivered for worker in workers)
         self.problems.update({worker.subscriber.name: worker.problem for worker in workers if worker.problem})
-        return not late
+        return late
+
+    def _notice_fork(self) -> None:
+        """In a child of a fork there are no threads, and locks may be held for ever: begin anew."""
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        self._keeper = self._cleaner = None
+        self._workers, self._hanging = [], []
+        self._ends, self._changes, self._alone = threading.Event(), threading.Lock(), threading.Lock()
+        self._ends.set()
 
     def _keep(self) -> None:
-        """Look after the workers until it ends."""
-        renewed = cleaned = time.monotonic()
+        """Look after the workers until it ends; if that fails, it ends."""
+        try:
+            self._look_after()
+        except BaseException as error:
+            trace = None if isinstance(error, EventError) else error
+            logger.error("the relay stops: %s", error, exc_info=trace)
+            self._failure = error
+        finally:
+            self._ends.set()
+
+    def _look_after(self) -> None:
+        renewed = cleaned = usable = time.monotonic()
         offset = self._spool.clock() - time.monotonic()
         interval = notify.watchdog_interval()
         signed = time.monotonic()
-        version = None
+        version = changed = -1
         while not self._ends.wait(_TICK):
             now = time.monotonic()
             with self._changes:
-                if (changed := self._version()) != version:
+                try:
+                    changed, usable = self._spool.version(), now
+                except SpoolError:
+                    if now - usable > _PATIENCE:
+                        raise
+                if changed != version:
                     version = changed
                     for worker in self._workers:
                         worker.wake()
                 self._replace_hanging()
-                if now - renewed > LEASE / 3:
+                back = offset - (offset := self._spool.clock() - now)
+                if now - renewed > LEASE / 3 or -back > LEASE / 3:  # a clock set forward ends leases
                     renewed = now
                     for worker in self._workers:
                         worker.renew()
-                jumped = offset - (offset := self._spool.clock() - now)
-                if jumped > _JUMP:
+                if back > _JUMP:
                     for worker in self._workers:
                         worker.take_anew()
             if now - cleaned > _CLEANING:
                 cleaned = now
-                self._clean()
+                self._cleaner = threading.Thread(target=self._clean, name="relay cleaner", daemon=True)
+                self._cleaner.start()
             if interval and now - signed > interval:
                 signed = now
                 notify.notify("WATCHDOG=1")
-
-    def _version(self) -> int:
-        """As the spool's; workers tell what is wrong with one that can't be read."""
-        try:
-            return self._spool.version()
-        except SpoolError:
-            return -1
 
     def _replace_hanging(self) -> None:
         """Fence workers whose handler hangs, and let new ones take their place."""
@@ -259,4 +298,5 @@ class Relay:
         try:
             self._spool.purge()
         except SpoolError as error:
-            logger.error("the spool can't be cleaned: %s", error)
+            if not self._ends.is_set():  # else it is closed
+                logger.error("the spool can't be cleaned: %s", error)

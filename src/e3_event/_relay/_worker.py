@@ -8,23 +8,21 @@ import math
 import random as _random
 import threading
 import time
-from itertools import repeat
 from typing import TYPE_CHECKING
 
-from e3_event._errors import DeliveryError, RejectedError, SpoolError
-from e3_event._handler import EventHandler
+from e3_event._errors import DeliveryError, SpoolError
 from e3_event._redact import describe
-from e3_event._retry import Again, Delivered, judge
+from e3_event._retry import Again, Dead, Delivered, judge
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import LeaseLostError
 
+from ._caller import Caller, plain
 from ._rate import Rate
 from ._sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from e3_event._event import Snapshot
     from e3_event._retry import Verdict
     from e3_event.spool import Spool
     from e3_event.spool._queue import Taken
@@ -41,6 +39,8 @@ _SETTLE = 0.5
 _PATIENCE = 5.0
 #: Seconds after which a clock that was set may have made something due.
 _LONGEST_PAUSE = 10.0
+#: Seconds to wait at least where there is something but it can't be taken.
+_LEAST_PAUSE = 0.05
 _DELIVERED = Delivered()
 
 
@@ -52,9 +52,11 @@ class Worker:
     :param subscriber: the handler
     :param first: a snapshot to be delivered before any other
     :param random: gives a number from 0 up to 1
+    :param alone: shared by the workers of a process: held while something is out that was out before when a
+        worker died, so that what a next death says is said of it alone
     :ivar is_idle: whether it waits for something to do, for a sink that is down, or for another worker
     :ivar delivered: how many deliveries succeeded
-    :ivar problem: why it can't use the spool; empty: it can
+    :ivar problem: why it can't serve the subscription; empty: it can, or another worker does
     """
 
     def __init__(
@@ -65,21 +67,23 @@ class Worker:
         *,
         first: str | None = None,
         random: Callable[[], float] = _random.random,
+        alone: threading.Lock | None = None,
     ) -> None:
         self.subscriber = subscriber
         self.is_idle = False
         self.delivered = 0
         self.problem = ""
-        self._spool = spool
         self._clock = spool.clock
         self._queue = spool.queue(number, strict=subscriber.order == "strict")
         self._first = first
         self._random = random
         self._sink = Sink(subscriber.retry, random)
         self._rate = Rate(subscriber.rate, time.monotonic())
-        self._handler: EventHandler | None = None
         self._dead = 0  # given up, and not logged yet
         self._telling = Rate(1.0, time.monotonic())
+        self._caller = Caller(subscriber.build, spool.path, in_order=subscriber.order == "strict")
+        self._alone = alone or threading.Lock()
+        self._is_alone = False
         self._limit = FIRST_BATCH
         self._stopping = False
         self._anew = False
@@ -128,7 +132,7 @@ class Worker:
     def renew(self) -> None:
         """Keep the lease, if it has one."""
         with self._guard, contextlib.suppress(SpoolError):
-            if not self._fenced:
+            if not self._fenced and self._queue.has_lease:
                 self._queue.renew()
 
     def fence(self, reason: str) -> None:
@@ -136,76 +140,119 @@ class Worker:
 
         Whatever the handler answers from now on changes nothing.
         """
+        self._fenced = True
         with self._guard, contextlib.suppress(SpoolError):
-            self._fenced = True
             done = list(self._done)
             if len(done) < len(self._out):
                 late, now = self._out[len(done)], self._clock()
-                verdict = self._judge(late, DeliveryError(reason), now)
+                verdict, _ = self._judge(late, DeliveryError(reason), now)
                 done.append(self._delivery(late, verdict, now, 0.0))
-            self._queue.turn(done, note=self._sink.save)
-            self._queue.release()
+            self._queue.release(done, note=self._sink.save)
+        self._share()
 
     def _run(self) -> None:
         while not self._stopping and not self._fenced:
             try:
                 self._serve()
-                self.problem = ""
+                if self._anew:
+                    continue
             except LeaseLostError as error:
                 logger.debug("%s", error)
-            except SpoolError as error:
-                if str(error) != self.problem:
-                    self.problem = str(error)
-                    logger.error("handler %s can't be served: %s", self.subscriber.name, error)
-            if not self._anew:
-                self.is_idle = True
-                self._pause(_PATIENCE)
-        if not self._fenced:
-            self._close()
+            except BaseException as error:  # noqa: BLE001  this thread has to go on, whatever it was
+                self._tell_of_problem(error)
+            self.is_idle = True
+            self._pause(_PATIENCE)
+        self._close()
+
+    def _tell_of_problem(self, error: BaseException) -> None:
+        """Log what keeps the deliveries from going on, once."""
+        if str(error) == self.problem:
+            return
+        self.problem = str(error) or type(error).__name__
+        trace = None if isinstance(error, SpoolError) else error
+        logger.error("handler %s can't be served: %s", self.subscriber.name, error, exc_info=trace)
 
     def _serve(self) -> None:
         """Take the lease and deliver, until it is lost or we are stopped."""
+        self._anew = False
+        self._give_back()  # what an earlier failure of the spool has kept us from
+        lane = self._queue.lane()
+        if lane.forgotten or lane.is_served(self._clock()):
+            return
         with self._guard:
             if self._fenced or not self._queue.acquire():
                 return
-        self._sink.load(self._queue.lane(), self._clock())
         try:
-            self._anew = False
+            self._sink.load(self._queue.lane(), self._clock())
+            self.problem = ""
             while not self._stopping and not self._anew:
-                self._deliver()
-                self._await_work()
+                wait = self._wait()
+                if wait > 0 or not self._deliver():
+                    self._pause(max(wait, _LEAST_PAUSE))
         finally:
-            with self._guard, contextlib.suppress(SpoolError):
-                if not self._fenced:
-                    self._queue.release()
+            with contextlib.suppress(SpoolError):
+                self._give_back()
 
-    def _deliver(self) -> None:
-        """Deliver until there is nothing that can be taken."""
-        while not self._stopping and (limit := self._may_take()):
-            taken = self._turn(limit)
-            if not taken:
-                return
-            self.is_idle = False
-            started = time.monotonic()
+    def _give_back(self) -> None:
+        """Write down what is done, and give back what else is out, and the lease."""
+        with self._guard:
             try:
-                self._send(taken)
-            finally:
-                self._queue.tidy(taken)
+                if self._queue.has_lease:
+                    self._queue.release(self._done, note=self._sink.save)
+            except LeaseLostError as error:
+                logger.debug("%s", error)
+            self._out, self._done = (), []
+
+    def _deliver(self) -> bool:
+        """Deliver until there is nothing that can be taken; return whether there was something."""
+        has_some = False
+        while not self._stopping and (limit := self._may_take()):
+            try:
+                taken = self._turn(limit, alone=self._be_alone())
+                if not taken:
+                    break
+                has_some, self.is_idle = True, False
+                if not taken[0].crashes:
+                    self._share()
                 self._rate.spend(len(taken))
-            self._adapt(time.monotonic() - started, len(taken))
+                started = time.monotonic()
+                try:
+                    self._send(taken)
+                finally:
+                    self._queue.tidy(taken)
+                self._adapt(time.monotonic() - started, len(taken))
+                if self._is_alone:
+                    self._turn(0)
+            finally:
+                self._share()
         if self._done:
             self._turn(0)
+        return has_some
 
-    def _turn(self, limit: int) -> Sequence[Taken]:
+    def _be_alone(self) -> bool:
+        """Get the right to take what was out when its worker died; no other worker gets it meanwhile."""
+        if self._queue.has_suspects and self._alone.acquire(timeout=_LEAST_PAUSE):
+            self._is_alone = True
+        return self._is_alone
+
+    def _share(self) -> None:
+        with self._guard:
+            if self._is_alone:
+                self._is_alone = False
+                self._alone.release()
+
+    def _turn(self, limit: int, *, alone: bool = False) -> Sequence[Taken]:
         """Write down what is done, and take so many more; 0 is none."""
         with self._guard:
             if self._fenced:
                 raise LeaseLostError("its handler was taken to hang")
-            done, self._done = self._done, []
-            self._out = self._out[len(done) :]
-            taken = self._queue.turn(done, limit, note=self._sink.save, first=self._first if limit else None)
+            first = self._first if limit else None
+            taken = self._queue.turn(self._done, limit, note=self._sink.save, first=first, alone=alone)
             if limit:
                 self._out, self._first = taken, None
+            else:
+                self._out = self._out[len(self._done) :]
+            self._done = []
         return taken
 
     def _may_take(self) -> int:
@@ -224,60 +271,45 @@ class Worker:
     def _send(self, taken: Sequence[Taken]) -> None:
         """Give deliveries to the handler, in order, until its sink is down or we are stopped."""
         written = time.monotonic()
-        answers = self._answers([one.snapshot for one in taken if one.snapshot is not None])
+        answers = self._caller.answers([one.snapshot for one in taken if one.snapshot is not None])
         for place, one in enumerate(taken):
             started = self._called = time.monotonic()
-            answer = next(answers) if one.snapshot is not None else RejectedError(one.problem)
+            answer = next(answers) if one.snapshot is not None else None
             self._called = math.inf
-            now = time.monotonic()
-            is_blocked = self._conclude(one, answer, now - started)
-            if self._stopping or is_blocked:
-                self._done += [self._untried(rest) for rest in taken[place + 1 :]]
+            ended, now = time.monotonic(), self._clock()
+            is_blocked = self._conclude(one, answer, now, ended - started)
+            if self._fenced:
+                raise LeaseLostError("its handler was taken to hang")
+            if (self._stopping or is_blocked) and not (self._caller.is_ahead and ended - started < _SETTLE):
+                if is_blocked:
+                    self._done += [self._untried(rest, now) for rest in taken[place + 1 :]]
                 return
-            if now - written > _SETTLE:
+            if ended - written > _SETTLE or self._queue.may_be_lost(now):
                 self._turn(0)
-                written = now
+                written = ended
 
-    def _conclude(self, one: Taken, answer: object, duration: float) -> bool:
+    def _conclude(self, one: Taken, answer: object, now: float, duration: float) -> bool:
         """Decide what becomes of a delivery, for the next commit.
 
         :return: whether its failure keeps back what comes after it
         """
-        now = self._clock()
         if answer is True and not self._sink.failures:  # so it is nearly always
-            verdict: Verdict = _DELIVERED
-        else:
-            verdict = self._judge(one, answer, now)
+            self._done.append(self._delivery(one, _DELIVERED, now, duration))
+            return False
+        if one.snapshot is None:
+            self._done.append(self._delivery(one, Dead(one.problem), now, duration))
+            return False
+        verdict, is_changed = self._judge(one, plain(answer), now)
         self._done.append(self._delivery(one, verdict, now, duration))
+        if is_changed:
+            self._tell_of_sink()
         return isinstance(verdict, Again) and (bool(self._sink.down) or self.subscriber.order == "strict")
 
-    def _answers(self, batch: Sequence[Snapshot]) -> Iterator[object]:
-        """What the handler answers for each event, or the exception that it raises; never ends."""
-        try:
-            if self._handler is None:
-                self._handler = self._build()
-            bulk = getattr(self._handler, "send_events", None)  # a handler written for e3-core has none
-            answers = bulk(batch) if bulk else EventHandler.send_events(self._handler, batch)
-            yield from answers
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001  a foreign handler, which may even exit
-            yield from repeat(error)
-        yield from repeat(DeliveryError("the handler gave no answer for this event"))
-
-    def _build(self) -> EventHandler:
-        handler = self.subscriber.build()
-        if getattr(handler, "in_front", False) and getattr(handler, "path", None) == self._spool.path:
-            raise DeliveryError("this handler puts events back into the spool that it gets them from")
-        return handler
-
-    def _judge(self, one: Taken, answer: object, now: float) -> Verdict:
-        """What becomes of a delivery; what it says of the sink is taken note of."""
+    def _judge(self, one: Taken, answer: bool | BaseException, now: float) -> tuple[Verdict, bool]:
+        """What becomes of a delivery, and whether its sink has just gone down or come up."""
         policy = self.subscriber.retry
         verdict = judge(answer, one.attempts + 1, policy, age=now - one.put, random=self._random)
-        if self._sink.judge(answer, getattr(verdict, "reason", ""), now):
-            self._tell_of_sink()
-        return verdict
+        return verdict, self._sink.judge(one.seq, answer, getattr(verdict, "reason", ""), now)
 
     def _tell_of_sink(self) -> None:
         name, sink = self.subscriber.name, self._sink
@@ -312,23 +344,19 @@ class Worker:
             )
             self._dead = 0
 
-    def _untried(self, one: Taken) -> Delivery:
+    def _untried(self, one: Taken, now: float) -> Delivery:
         """A delivery as it was before it was taken."""
-        now = self._clock()
         return Delivery(one.seq, self._queue.number, State.AGAIN, one.attempts, one.crashes, now, now)
 
-    def _await_work(self) -> None:
-        """Wait until something can be taken, as far as is known."""
+    def _wait(self) -> float:
+        """Seconds until something can be taken, as far as is known; 0: now."""
         is_ready, due = self._queue.ready()
         now = self._clock()
         down = self._sink.wait(now)
         self.is_idle = not is_ready or bool(down)
-        if down:
-            self._pause(down)
-        elif is_ready:
-            self._pause(self._rate.wait(time.monotonic()))
-        else:
-            self._pause(due - now)
+        if down or not is_ready:
+            return down or max(due - now, 0.0)
+        return self._rate.wait(time.monotonic())
 
     def _pause(self, seconds: float) -> None:
         if self._stopping or seconds <= 0:
@@ -337,10 +365,7 @@ class Worker:
         self._wake.clear()
 
     def _close(self) -> None:
-        close = getattr(self._handler, "close", None)
-        if close is None:
-            return
         try:
-            close()
-        except Exception as error:  # noqa: BLE001  a foreign handler
+            self._caller.close()
+        except BaseException as error:  # noqa: BLE001  a foreign handler
             logger.warning("handler %s can't be closed: %s", self.subscriber.name, describe(error))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import shutil
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,13 +15,16 @@ from e3_event._codec import as_text
 from e3_event._files import open_regular, safe_name, write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from io import BufferedReader
+    from typing import Self
 
     from e3_event import Attachment
 
 #: Attachments below this size (bytes) lie in the database.
 SMALL = 32 * 1024
-_CHUNK = 1 << 20
+#: Bytes that are copied at once (they fit into a processor's cache), and how far a digest may be behind.
+_CHUNK, _AHEAD = 1 << 18, 16
 
 
 class SyncError(OSError):
@@ -176,7 +181,9 @@ class Capture:
         place = len(self.captured)
         status = os.fstat(source.fileno())
         head = _read(source, SMALL)
-        sha1, sha256 = hashlib.sha1(head, usedforsecurity=False), hashlib.sha256(head)
+        sha256 = hashlib.sha256(head)
+        is_known = attachment.is_untouched(status)  # then its SHA-1 needs no second look
+        sha1 = None if is_known else hashlib.sha1(head, usedforsecurity=False)
         file, size = "", len(head)
         if size < SMALL:
             self.small[place] = head
@@ -185,15 +192,20 @@ class Capture:
                 os.mkdir(stage, 0o700)
                 self.staged = True
             file = safe_name(attachment.name)
-            size = _copy(head, source, os.path.join(stage, file), (sha1, sha256))
+            path = os.path.join(stage, file)
+            size = _copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
+            if sha1 is None and not attachment.is_untouched(os.fstat(source.fileno())):
+                with open(path, "rb") as copy:  # it was written to meanwhile
+                    sha1 = hashlib.file_digest(copy, "sha1")
             self.blob_bytes += size
-        if sha1.hexdigest() != attachment.sha1:
+        found = sha1.hexdigest() if sha1 else attachment.sha1
+        if found != attachment.sha1:
             self.changed.append(attachment.name)
         self.captured.append(
             Captured(
                 name=as_text(attachment.name),  # a name may hold what no text can
                 path=as_text(attachment.given),
-                sha1=sha1.hexdigest(),
+                sha1=found,
                 sha256=sha256.hexdigest(),
                 size=size,
                 mode=status.st_mode & 0o777,
@@ -203,18 +215,18 @@ class Capture:
         )
 
 
-def _copy(head: bytes, source: BufferedReader, path: str, digests: tuple[hashlib._Hash, ...]) -> int:
+def _copy(head: bytes, source: BufferedReader, path: str, digests: Sequence[hashlib._Hash]) -> int:
     """Copy what is left of *source*, behind *head*, and sync it.
 
+    :param digests: updated with what is behind *head*, beside the copying
     :return: the size of the copy in bytes
     """
     size = len(head)
     try:
-        with open(path, "xb", buffering=0) as target:
+        with open(path, "xb", buffering=0) as target, Hashing(digests) as hashing:
             target.write(head)
             while chunk := _read(source, _CHUNK):
-                for digest in digests:
-                    digest.update(chunk)
+                hashing.feed(chunk)
                 view = memoryview(chunk)
                 while view:
                     view = view[target.write(view) :]
@@ -224,6 +236,59 @@ def _copy(head: bytes, source: BufferedReader, path: str, digests: tuple[hashlib
         os.unlink(path)
         raise
     return size
+
+
+class Hashing:
+    """Updates digests in threads of their own, while their caller does something else with the bytes.
+
+    What is short is not worth a thread, and is done at once.
+
+    :param digests: complete when the block is left
+    """
+
+    def __init__(self, digests: Sequence[hashlib._Hash]) -> None:
+        self._digests = digests
+        self._queues: list[queue.Queue[bytes]] = []
+        self._threads: list[threading.Thread] = []
+        self._first: bytes | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        """Let the digests have further bytes; waits while they are far behind."""
+        if self._first is None:
+            self._first = chunk
+            return
+        if not self._threads:
+            self._start()
+            self._give(self._first)
+        self._give(chunk)
+
+    def __exit__(self, *_error: object) -> None:
+        if self._threads:
+            self._give(b"")
+            for thread in self._threads:
+                thread.join()
+        elif self._first is not None:
+            for digest in self._digests:
+                digest.update(self._first)
+
+    def _start(self) -> None:
+        for digest in self._digests:
+            waiting: queue.Queue[bytes] = queue.Queue(_AHEAD)
+            self._queues.append(waiting)
+            self._threads.append(threading.Thread(target=_follow, args=(digest, waiting), daemon=True))
+            self._threads[-1].start()
+
+    def _give(self, chunk: bytes) -> None:
+        for waiting in self._queues:
+            waiting.put(chunk)
+
+
+def _follow(digest: hashlib._Hash, waiting: queue.Queue[bytes]) -> None:
+    while chunk := waiting.get():
+        digest.update(chunk)
 
 
 def _open(attachment: Attachment) -> BufferedReader:

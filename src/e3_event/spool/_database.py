@@ -113,8 +113,12 @@ class Database:
         return self.connection.execute("SELECT max(seq) FROM event").get or 0
 
     def version(self) -> int:
-        """A number that is another one once another connection has changed the database."""
+        """A number that is another one once another connection has changed the database.
+
+        :raises SpoolError: it can't be used any more; says why
+        """
         with self.reading() as connection:
+            self._check_usable()
             return int(connection.pragma("data_version"))
 
     def report_damage(self, what: str) -> None:

@@ -19,6 +19,8 @@ _INSERT = (
     "INSERT INTO event (uid, snapshot_id, audience, put, blob_bytes, body, checksum)"
     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, snapshot_id) DO NOTHING"
 )
+#: So many of the newest events are looked at without an index.
+_RECENT = 1000
 _pack = struct.Struct("<qdq").pack
 _SELECT = "SELECT seq, uid, snapshot_id, audience, put, blob_bytes, body, checksum FROM event"
 #: Stands in the body of each snapshot that has attachments (and may stand in others).
@@ -158,9 +160,10 @@ class Events:
         return seq
 
     def find(self, snapshot_id: str) -> Found | None:
-        """Return a snapshot; `None` if it is not there."""
+        """Return a snapshot; `None` if it is not there. One that was put of late is found at once."""
         with self._database.reading() as connection:
-            return next(iter(select(connection, "WHERE snapshot_id = ? LIMIT 1", (snapshot_id,))), None)
+            found = recent(connection, snapshot_id)
+            return found or next(iter(select(connection, "WHERE snapshot_id = ?", (snapshot_id,))), None)
 
     def small(self, found: Found) -> dict[int, bytes]:
         """Return the attachments of a snapshot that lie in the database: their contents, by their place."""
@@ -205,6 +208,35 @@ def select(connection: apsw.Connection, condition: str, values: Sequence[object]
     """
     rows: list[Any] = connection.execute(f"{_SELECT} {condition}", tuple(values)).fetchall()
     return list(map(Found._make, rows))
+
+
+def recent(connection: apsw.Connection, snapshot_id: str) -> Found | None:
+    """Return a snapshot if it is among those that were put last."""
+    newest = f"(SELECT max(seq) FROM event) - {_RECENT}"
+    condition = f"NOT INDEXED WHERE seq > {newest} AND snapshot_id = ?"
+    return next(iter(select(connection, condition, (snapshot_id,))), None)
+
+
+def select_within(
+    connection: apsw.Connection, condition: str, values: Sequence[object], most: int
+) -> tuple[list[Found], bool]:
+    """Read rows as `select` does, but no more than have, with their small attachments, so many bytes.
+
+    :param most: the first row that goes beyond it is the last one
+    :return: the rows, and whether it was reached
+    """
+    found: list[Found] = []
+    rows: Any = connection.execute(f"{_SELECT} {condition}", tuple(values))
+    for row in rows:
+        event = Found._make(row)
+        found.append(event)
+        most -= len(event.body)
+        if event.may_have_attachments:
+            sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
+            most -= int(connection.execute(sizes, (event.seq,)).get)
+        if most < 0:
+            return found, True
+    return found, False
 
 
 def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:

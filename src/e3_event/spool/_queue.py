@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
+import msgspec
 
 from e3_event._codec import as_text
 from e3_event._errors import SpoolError
@@ -14,7 +16,7 @@ from e3_event._ids import unique_id
 from . import _deliveries
 from ._blobs import Blobs
 from ._deliveries import OPEN, Delivery, State
-from ._events import Events, select
+from ._events import Events, recent, select, select_within
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from ._events import Found
     from ._subscriptions import Lane, Subscription, Subscriptions
 
+#: Bytes that are out at once, about; a single event may have more.
+MOST_BYTES = 8 << 20
 #: A delivery that was out at so many deaths of its worker is given up.
 MOST_CRASHES = 3
 #: A time that lies so far (seconds) ahead was written by a clock that has been set back since.
@@ -78,6 +82,8 @@ class Queue:
     :param number: id of the subscription
     :param clock: seconds since the epoch
     :param strict: nothing overtakes what could not be delivered
+    :ivar has_suspects: whether something waits, or did when the lease was taken, that was out when its worker
+        died
     """
 
     def __init__(
@@ -96,9 +102,12 @@ class Queue:
         self._subscriptions = subscriptions
         self._clock = clock
         self._token = ""
+        self._until = 0.0
         self._out: set[int] = set()
+        self._turns = 1
         self.number = number
         self.strict = strict
+        self.has_suspects = False
 
     def acquire(self) -> bool:
         """Take the lease, if nobody else holds it. What a worker that died had out comes back.
@@ -110,9 +119,9 @@ class Queue:
         with self._database.writing() as connection:
             now = self._clock()
             mine = load(connection, self.number)
-            if mine.lane.is_served(now):
+            if mine.lane.is_served(now) or mine.lane.forgotten:
                 return False
-            self._return_lost(connection, mine, now)
+            self.has_suspects = self._return_lost(connection, mine, now)
             mine.lane.backlog = self._behind_new(connection, mine)
             self._renew(connection, mine, token, now)
         self._token, self._out = token, set()
@@ -125,6 +134,7 @@ class Queue:
         *,
         note: Callable[[Lane], None] | None = None,
         first: str | None = None,
+        alone: bool = True,
     ) -> list[Taken]:
         """Write down what became of deliveries and take further ones, both or neither.
 
@@ -132,8 +142,9 @@ class Queue:
         :param limit: how many to take at most
         :param note: changes what is known of the sink
         :param first: take this snapshot before any other, if it is owed
+        :param alone: whether what was out when its worker died may be taken (one at a time)
         :return: new events in the order they were accepted, then those that are to be tried again, then what
-            waited behind the new ones
+            waited behind the new ones; in strict order, all as they were accepted
         :raises LeaseLostError: nothing is written
         :raises SpoolError: the spool can't be used
         """
@@ -148,7 +159,7 @@ class Queue:
             taken: list[tuple[Found | int, int, int]] = []
             if limit:
                 taken = self._take_first(connection, mine, first, now) if first else []
-                taken = taken or self._take(connection, mine, limit, now)
+                taken = taken or self._take(connection, mine, limit, now, alone)
             self._renew(connection, mine, self._token, now)
         self._out.difference_update(delivery.seq for delivery in done)
         self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
@@ -169,25 +180,40 @@ class Queue:
         with self._database.writing() as connection:
             self._renew(connection, self._mine(connection), self._token, self._clock())
 
-    def release(self) -> None:
-        """Give back what is out, untried, and the lease.
+    def release(self, done: Sequence[Delivery] = (), *, note: Callable[[Lane], None] | None = None) -> None:
+        """Write down what became of deliveries; give back what else is out, untried, and the lease.
 
+        :param note: changes what is known of the sink
         :raises LeaseLostError: there is nothing to give back any more
         """
         with self._database.writing() as connection:
             now = self._clock()
             mine = self._mine(connection)
-            known = {d.seq: d for d in open_deliveries(connection, self.number, State.LOAN)}
-            back = [
-                known[seq]._replace(state=State.AGAIN, due=now, updated=now)
-                if seq in known
-                else Delivery(seq, self.number, State.AGAIN, 0, 0, now, now)
-                for seq in sorted(self._out)
-            ]
+            lane = mine.lane
+            _deliveries.write(connection, done)
+            lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
+            if note is not None:
+                note(lane)
+            known = open_deliveries(connection, self.number, State.LOAN)
+            back = [d._replace(state=State.AGAIN, due=now, updated=now) for d in known]
             _deliveries.write(connection, back)
-            mine.lane.loan, mine.lane.lease, mine.lane.seen = [], "", now
+            for part in reversed(lane.loan):  # what was never tried gets its place in the order back
+                if part.last == lane.cursor:
+                    lane.cursor = part.first - 1
+                else:
+                    lane.backlog = [part, *lane.backlog]
+            lane.loan, lane.lease, lane.seen = [], "", now
             save(connection, mine)
         self._token, self._out = "", set()
+
+    @property
+    def has_lease(self) -> bool:
+        """Is the lease ours, as far as is known?"""
+        return bool(self._token)
+
+    def may_be_lost(self, now: float) -> bool:
+        """Is it so long since the lease was renewed that somebody else may have it?"""
+        return not now < self._until <= now + 2 * LEASE
 
     def ready(self) -> tuple[bool, float]:
         """Look whether there is anything to take, without a commit.
@@ -247,27 +273,33 @@ class Queue:
     def _mine(self, connection: apsw.Connection) -> Subscription:
         mine = load(connection, self.number)
         if not self._token or mine.lane.lease != self._token:
+            self._token, self._out = "", set()
             raise LeaseLostError(f"another worker serves {mine.key.name} now", self._database.path)
         return mine
 
     def _renew(self, connection: apsw.Connection, mine: Subscription, token: str, now: float) -> None:
         mine.lane.lease, mine.lane.until, mine.lane.seen = token, now + LEASE, now
         save(connection, mine)
+        self._until = mine.lane.until
 
-    def _return_lost(self, connection: apsw.Connection, mine: Subscription, now: float) -> None:
-        """Bring back what was out with a worker that died, and what waits for a time that never comes."""
+    def _return_lost(self, connection: apsw.Connection, mine: Subscription, now: float) -> bool:
+        """Bring back what was out with a worker that died, and what waits for a time that never comes.
+
+        :return: whether something waits that was out when its worker died
+        """
         lost = list(open_deliveries(connection, self.number, State.LOAN))
         for loan in mine.lane.loan:
             new = owed(connection, mine, loan, -1)
             lost += [Delivery(seq, self.number, State.LOAN, 0, 0, now, now) for seq in new]
         mine.lane.loan = []
         _deliveries.write(connection, [_after_crash(delivery, now) for delivery in lost])
-        waits = f"WHERE subscription = ? AND state = {int(State.AGAIN)} AND {OPEN} AND due > ?"
-        late = _deliveries.read(connection, waits, (self.number, now))
+        waits = f"WHERE subscription = ? AND state = {int(State.AGAIN)} AND {OPEN}"
+        late = _deliveries.read(connection, f"{waits} AND due > ?", (self.number, now))
         _deliveries.write(
             connection,
             [d._replace(due=now, updated=now) for d in late if d.updated > now + _CLOCK_SLACK],
         )
+        return bool(_deliveries.read(connection, f"{waits} AND crashes > 0 LIMIT 1", (self.number,)))
 
     def _behind_new(self, connection: apsw.Connection, mine: Subscription) -> list[Range]:
         """The backlog, once all that is new by now has joined it; only where that is more than a batch."""
@@ -281,9 +313,8 @@ class Queue:
     def _take_first(
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
     ) -> list[tuple[Found | int, int, int]]:
-        """Choose one new snapshot, if nothing but its place in the queue keeps it from going out."""
-        newest = (self._database.newest() - _NEW, snapshot_id)  # it was just put, and has no index of its own
-        found = next(iter(select(connection, "WHERE seq > ? AND snapshot_id = ? LIMIT 1", newest)), None)
+        """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
+        found = recent(connection, snapshot_id)
         if self.strict or found is None or not is_untold(mine.lane, found.seq):
             return []
         if not owed(connection, mine, Range(found.seq, found.seq), 1):
@@ -293,40 +324,49 @@ class Queue:
         return [(found, 0, 0)]
 
     def _take(
-        self, connection: apsw.Connection, mine: Subscription, limit: int, now: float
+        self, connection: apsw.Connection, mine: Subscription, limit: int, now: float, alone: bool
     ) -> list[tuple[Found | int, int, int]]:
         """Choose what goes out, and write that down."""
         mine.lane.loan = []
-        again = self._due(connection, limit, now)
-        if self.strict and (again or open_deliveries(connection, self.number, State.AGAIN, limit=1)):
-            fresh: list[Found | int] = []
-        elif again and again[0].crashes:
-            fresh, again = [], again[:1]
-        else:
-            again = again[: max(1, limit // 2)]
-            fresh = self._new(connection, mine, limit - len(again))
+        self._turns += 1
+        fresh: list[Found | int] = []
+        again = self._due(connection, limit, now, alone)
+        is_blocked = bool(again) and bool(again[0].crashes)
+        if self.strict:
+            is_blocked = bool(again or open_deliveries(connection, self.number, State.AGAIN, limit=1))
+            if not is_blocked:
+                fresh = self._old(connection, mine, limit)
+        if not is_blocked:
+            share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
+            fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
+            again = again[: limit - len(fresh)]
         _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now) for one in again])
         taken = [(found, 0, 0) for found in fresh]
         taken += [(_event(connection, one.seq), one.attempts, one.crashes) for one in again]
-        if not (self.strict or (again and again[0].crashes)):
+        if not is_blocked and not self.strict:
             taken += [(found, 0, 0) for found in self._old(connection, mine, limit - len(taken))]
         return taken
 
-    def _due(self, connection: apsw.Connection, limit: int, now: float) -> list[Delivery]:
-        """What is to be tried again now; one that was out at a death of its worker comes first."""
+    def _due(self, connection: apsw.Connection, limit: int, now: float, alone: bool) -> list[Delivery]:
+        """What is to be tried again now. What was out when its worker died goes alone, and before others."""
         order = "seq" if self.strict else "due"
-        due = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=limit)
+        found = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=limit)
         if self.strict:
-            count = next((i for i, one in enumerate(due) if one.due > now), len(due))
-            return due[: 1 if due and due[0].crashes else count]
-        return sorted((one for one in due if one.due <= now), key=lambda one: not one.crashes)
+            found = list(takewhile(lambda one: one.due <= now, found))
+            if not (found and found[0].crashes):
+                return list(takewhile(lambda one: not one.crashes, found))
+            return found[:1] if alone else []
+        due = [one for one in found if one.due <= now]
+        suspects = [one for one in due if one.crashes]
+        if suspects and alone:
+            return suspects[:1]
+        return [one for one in due if not one.crashes] if suspects else due
 
     def _new(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
         lane, newest = mine.lane, self._database.newest()
         if limit <= 0 or lane.cursor >= newest:
             return []
-        found = self._scan(connection, mine, Range(lane.cursor + 1, newest), limit)
-        reached = _seq(found[-1]) if len(found) == limit else newest
+        found, reached = self._scan(connection, mine, Range(lane.cursor + 1, newest), limit)
         lane.loan.append(Range(lane.cursor + 1, reached))
         lane.cursor = reached
         return found
@@ -336,29 +376,33 @@ class Queue:
         found: list[Found | int] = []
         while lane.backlog and len(found) < limit:
             first, last = lane.backlog[0]
-            part = self._scan(connection, mine, Range(first, last), limit - len(found))
+            part, reached = self._scan(connection, mine, Range(first, last), limit - len(found))
             found += part
-            if len(found) < limit:
-                lane.backlog = lane.backlog[1:]
-                lane.loan.append(Range(first, last))
-            else:
-                reached = _seq(found[-1])
-                rest = [Range(reached + 1, last)] if reached < last else []
-                lane.backlog = [*rest, *lane.backlog[1:]]
-                lane.loan.append(Range(first, reached))
+            lane.loan.append(Range(first, reached))
+            rest = [Range(reached + 1, last)] if reached < last else []
+            lane.backlog = [*rest, *lane.backlog[1:]]
+            if rest:
+                break
         return found
 
     def _scan(
         self, connection: apsw.Connection, mine: Subscription, part: Range, limit: int
-    ) -> list[Found | int]:
-        """Read the events of a range that are owed; of one that can't be read, its seq."""
+    ) -> tuple[list[Found | int], int]:
+        """Read the events of a range that are owed, at most so many; of one that can't be read, its seq.
+
+        :return: these, and up to where the range is read
+        """
         audiences = owed_to(connection, mine)
         where = f"WHERE seq BETWEEN ? AND ? AND audience IN ({audiences}) {NOT_KNOWN} ORDER BY seq LIMIT ?"
         values = (*part, self.number, limit)
+        found: list[Found | int]
         try:
-            return [*select(connection, where, values)]
+            events, is_cut = select_within(connection, where, values, MOST_BYTES)
+            found = [*events]
         except apsw.CorruptError:
-            return [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
+            found = [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
+            is_cut = False
+        return found, _seq(found[-1]) if is_cut or len(found) == limit else part.last
 
     def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
         """Make snapshots of what was taken, where it is intact."""
@@ -376,8 +420,13 @@ class Queue:
                 problem = "it is damaged: its checksum does not fit"
                 decoded.append(Taken(found.seq, None, problem, attempts, crashes, found.put))
                 continue
-            snapshot = decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
-            decoded.append(Taken(found.seq, snapshot, "", attempts, crashes, found.put))
+            snapshot: Snapshot | None = None
+            problem = ""
+            try:
+                snapshot = decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
+            except msgspec.MsgspecError as error:
+                problem = f"it can't be decoded: {error}"
+            decoded.append(Taken(found.seq, snapshot, problem, attempts, crashes, found.put))
         return decoded
 
     def _small(self, found: Found) -> dict[int, bytes] | None:
@@ -389,8 +438,6 @@ class Queue:
 
 #: So many new events are taken in their order, with what waits before them, also after an outage.
 _LIVE = 200
-#: So many events are new.
-_NEW = 1000
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
 _NO_ATTACHMENTS: dict[int, bytes] = {}

@@ -156,23 +156,33 @@ class Room:
     def _purge(self, before: float, pinned_by: State) -> Iterator[Purged]:
         """Remove events, oldest first; yields after each commit what it removed."""
         after = 0
-        while True:
+        while self._is_any_older(before, after):
             with self._database.writing() as connection:
                 newest = self._database.newest()
                 rows: list[Any] = connection.execute(
-                    "SELECT seq, audience, snapshot_id, blob_bytes FROM event"
-                    " WHERE seq > ? AND seq < ? AND put < ? ORDER BY seq LIMIT ?",
-                    (after, newest, before, CHUNK),
+                    "SELECT seq, audience, snapshot_id, blob_bytes, put FROM event"
+                    " WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+                    (after, newest, CHUNK),
                 ).fetchall()
                 if not rows:
                     return
                 after = rows[-1][0]
-                doomed = _unowed(connection, rows, pinned_by)
+                old = [row[:4] for row in rows if row[4] < before]
+                doomed = _unowed(connection, old, pinned_by) if old else []
                 dead = _remove(connection, [row[0] for row in doomed], sum(row[3] for row in doomed))
             for _, _, snapshot_id, blob_bytes in doomed:
                 if blob_bytes:
                     self._blobs.discard(snapshot_id)
             yield Purged(len(doomed), dead)
+
+    def _is_any_older(self, before: float, after: int) -> bool:
+        """Is any of the next events that old? The others are not asked: they are younger, about."""
+        with self._database.reading() as connection:
+            oldest = connection.execute(
+                "SELECT min(put) FROM (SELECT put FROM event WHERE seq > ? ORDER BY seq LIMIT ?)",
+                (after, CHUNK),
+            ).get
+        return oldest is not None and oldest < before
 
 
 def _used(connection: apsw.Connection) -> int:

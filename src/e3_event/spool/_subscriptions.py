@@ -53,7 +53,8 @@ class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     :ivar lease: token of the worker that serves it; empty: nobody does
     :ivar until: and until when, unless it is renewed
     :ivar seen: when somebody last served it or put events for it
-    :ivar failures: failed attempts in a row
+    :ivar failures: events that failed in a row
+    :ivar failed: the last of them
     :ivar down: since when its sink is down; 0: it is not
     :ivar reason: why
     :ivar probe: a sink that is down is not tried before
@@ -69,6 +70,7 @@ class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     lease: str = ""
     until: float = 0.0
     failures: int = 0
+    failed: list[int] = []
     down: float = 0.0
     reason: str = ""
     probe: float = 0.0
