@@ -101,7 +101,9 @@ def _spool(found: Config | None) -> Iterator[Entry]:
         yield ("spool",), "none", _where(found, ("spool",))
         return
     for key, value, source in _values(found, ("spool",), spool or SpoolConfig()):
-        if named is not None and key[-1] == "path":
+        if key[-1] != "path":
+            yield key, value, source
+        elif named is not None:
             yield key, named.path, HANDLERS_VAR
         else:
             yield key, usual_place() if value is None else value, source
@@ -125,7 +127,8 @@ def _handler(found: Config, handler: HandlerConfig) -> Iterator[Entry]:
     for name, value in handler.shown.items():
         yield (*table, name), value, _where(found, (*table, name))
     yield from _values(found, (*table, "retry"), handler.retry)
-    yield (*table, "order"), handler.order, _where(found, (*table, "order"))
+    for name in ("order", "rate", "deadline"):
+        yield (*table, name), getattr(handler, name), _where(found, (*table, name))
 
 
 def _values(found: Config | None, table: tuple[str, ...], values: msgspec.Struct) -> Iterator[Entry]:
