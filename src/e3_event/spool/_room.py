@@ -158,11 +158,13 @@ class Room:
         while self._is_any_older(before, after):
             with self._database.writing() as connection:
                 newest = self._database.newest()
-                rows = select(connection, "WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?", (after, newest, CHUNK))
+                rows = select(
+                    connection, "WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?", (after, newest, CHUNK)
+                )
                 if not rows:
                     return
                 after = rows[-1].seq
-                old = [row for row in rows if row.put < before]
+                old = [row for row in rows if type(row.put) is float and row.put < before]
                 doomed = _unowed(connection, old, pinned_by) if old else []
                 dead = _remove(connection, doomed)
             for row in doomed:
