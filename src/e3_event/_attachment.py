@@ -56,7 +56,7 @@ class Attachment:
             status = os.fstat(file.fileno())
             settled = started - status.st_mtime_ns > _MTIME_GRAIN
             sha1 = sha1_of(file)
-        stamp = _stamp(status) if settled else None
+        stamp = stamp_of(status) if settled else None
         return cls(name, given or path, sha1, stamp=stamp, trusted=True, path=path)
 
     def open(self) -> BufferedReader:
@@ -89,13 +89,14 @@ class Attachment:
 
     def is_untouched(self, status: os.stat_result) -> bool:
         """Is the file with this status the one that was looked at, and as it was?"""
-        return self._stamp is not None and _stamp(status) == self._stamp
+        return self._stamp is not None and stamp_of(status) == self._stamp
 
     def __repr__(self) -> str:
         return f"Attachment({self.name!r}, {self.given!r})"
 
 
-def _stamp(status: os.stat_result) -> Stamp:
+def stamp_of(status: os.stat_result) -> Stamp:
+    """What tells that a file is untouched."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 

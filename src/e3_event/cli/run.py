@@ -76,7 +76,8 @@ def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     try:
         tell_of(job.send(manager, timeout))
     except KeyboardInterrupt:
-        if not (job.report and job.report.kept):
+        report = getattr(job, "report", None)
+        if report is None or not report.kept:
             raise
         say(f"the event {job.event.name} is kept, and delivered later")
     manager._close_all(wait=False)

@@ -54,7 +54,7 @@ class Job:
     """
 
     ending: Ending
-    report: Report | None = None
+    report: Report
 
     def __init__(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -14,8 +16,11 @@ import apsw
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._ids import unique_id
 
+from . import _totals
+from ._log import read_frames, read_header
 from ._mark import Mark
 from ._schema import MIGRATIONS
+from ._totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +32,9 @@ _NAP = 0.0005
 CHECKPOINT = 1000
 #: Pages that the WAL may have: 64 MiB. It is above CHECKPOINT only while somebody reads for long.
 WAL_CAP = 16_384
+MARK = "spool.mark"
+#: The folder of what is damaged, for people to look at.
+QUARANTINE = "quarantine"
 #: Nobody is owed such an event: it stands for those that are lost.
 NOBODY = -1
 #: "e3ev": what `file` and others know our databases by.
@@ -49,10 +57,14 @@ class Database:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._log = f"{path}-wal"
         self._identity = _create(path)
         self._check_usable()
+        if os.path.getsize(path) == 0 and read_header(self._log):  # which SQLite would delete
+            raise SpoolError("the database is empty, its log is not; run `e3-event fsck --repair`", path)
         self._lock = threading.Lock()
         self._wal_pages = 0
+        self._log_is = (0, 1 << 62)  # its salt, and its pages when that was read
         with _opening:
             with self.errors():
                 self.connection = apsw.Connection(path, flags=_FLAGS)
@@ -68,6 +80,7 @@ class Database:
         connection.set_busy_handler(_wait_for_others)
         version = connection.pragma("user_version")
         if version > len(MIGRATIONS):
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             raise SpoolError(
                 f"schema {version} is newer than this e3-event knows ({len(MIGRATIONS)}); upgrade it",
                 self.path,
@@ -76,13 +89,12 @@ class Database:
         connection.pragma("synchronous", "full")
         connection.pragma("cell_size_check", True)
         connection.pragma("journal_size_limit", CHECKPOINT * 4096)
+        self.mark = Mark(os.path.join(os.path.dirname(self.path), MARK))
         connection.set_wal_hook(self._committed)
         if version < len(MIGRATIONS):
             self._migrate()
-        self.mark = Mark(os.path.join(os.path.dirname(self.path), "spool.mark"))
-        marked = self.mark.read()
-        if marked > self.newest():
-            self._stand_in(marked)
+        if self._log_is_cut() or self.mark.read() > self.newest():
+            self._note_loss()
 
     def _migrate(self) -> None:
         with self._transaction():
@@ -92,17 +104,42 @@ class Database:
                 self.connection.pragma("user_version", number)
             if version == 0:
                 self.connection.pragma("application_id", _APPLICATION)
-                self.connection.execute("INSERT INTO spool VALUES (?, ?, 0, 0)", (unique_id(), time.time()))
+                _totals.create(self.connection, Totals(unique_id(), time.time(), 0, 0))
 
-    def _stand_in(self, marked: int) -> None:
-        """Put an event in the place of those that are lost, so that none gets their numbers."""
+    def _log_is_cut(self) -> bool:
+        """Has SQLite found less in the log than was committed?
+
+        What it takes for the end may be a damaged page, or a damaged head.
+        """
+        salt, frames = self.mark.log()
+        header = read_header(self._log) if frames else None
+        if header is None or (header.salt ^ salt).bit_count() > (0 if header.is_intact else 1):
+            return False  # another log, which says nothing of the one that was marked
+        found, _ = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        if found >= frames:
+            return False
+        committed = itertools.islice(read_frames(self._log, salt), frames)
+        return not header.is_intact or sum(frame.is_valid for frame in committed) < frames
+
+    def _note_loss(self) -> None:
+        """Note that the end of the database is missing, before anything takes its place.
+
+        The log is kept for `fsck --repair`, and an event put in the place of those that are lost, so that
+        none gets their numbers.
+        """
+        from ._events import NOBODY_AT_ALL, stand_in  # which imports this
+
         with self._transaction():
-            newest = self.newest()
-            if marked > newest:
-                self.connection.execute(
-                    "INSERT INTO event VALUES (?, '', ?, ?, ?, 0, x'', 0)",
-                    (marked, unique_id(), NOBODY, time.time()),
+            is_cut = self._log_is_cut()
+            marked, newest = self.mark.read(), self.newest()
+            if is_cut:
+                keep_aside(self._log)
+                self.report_damage(
+                    "the end of the write-ahead log is damaged: what became of the last deliveries is"
+                    " missing, so that some may come twice, and perhaps events"
                 )
+            if marked > newest:
+                stand_in(self.connection, marked, "", unique_id(), NOBODY_AT_ALL, time.time())
                 self.report_damage(
                     f"{marked - newest} committed events, {newest + 1} to {marked}, are missing: the end of"
                     " the database (its write-ahead log) was lost or damaged"
@@ -144,10 +181,10 @@ class Database:
         :raises SpoolError: the spool can't be used any more; says why
         """
         with self._lock, self.errors():
-            self._check_usable()
             self._check_wal()
             with self._transaction():
                 yield self.connection
+            self._check_usable()
 
     def write_one(self, sql: str, values: tuple[object, ...]) -> int:
         """Execute a single INSERT, which is a transaction of its own, and cheaper than `writing`.
@@ -156,10 +193,10 @@ class Database:
         """
         with self._lock:
             try:
-                self._check_usable()
                 if self._wal_pages > CHECKPOINT:
                     self._check_wal()
                 self.connection.execute(sql, values)
+                self._check_usable()
                 return self.connection.last_insert_rowid() if self.connection.changes() else 0
             except apsw.Error as error:
                 raise self._ours(error) from error
@@ -167,7 +204,8 @@ class Database:
     def break_off(self, reason: str) -> None:
         """Stop every process from using the spool: after a failed fsync a later one may lie.
 
-        The database loses its owner's right to write, which each of them looks at before it writes.
+        The database loses its owner's right to write, which each of them looks at before it says that
+        something is committed.
         """
         os.chmod(self.path, 0o400)
         with contextlib.suppress(OSError), open(f"{self.path}.failed", "w", encoding="utf-8") as file:
@@ -176,11 +214,13 @@ class Database:
     def close(self) -> None:
         """Close the connection; only the process that opened it may."""
         with _opening, self._lock:
+            self.mark.note_log(0, 0)  # the last one to close it removes the log
             self.connection.close()
             self.mark.close()
             _connections.remove(self)
 
     def _check_usable(self) -> None:
+        """Is it still the same file, and may it be used? Who asks after a commit can rely on the answer."""
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -189,12 +229,19 @@ class Database:
             raise SpoolError("the spool was replaced while it was in use", self.path)
         if not status.st_mode & 0o200:
             raise SpoolError(
-                "the disk has failed (see spool.db.failed); run `e3-event fsck --repair`", self.path
+                "the disk has failed or a repair is under way (spool.db.failed says which); run"
+                " `e3-event fsck --repair`",
+                self.path,
             )
 
     def _committed(self, connection: apsw.Connection, _name: str, pages: int) -> int:
         """Write the WAL back when it is long; called after each commit."""
         self._wal_pages = pages
+        salt, before = self._log_is
+        if pages <= before and (header := read_header(self._log)) is not None:  # it began anew
+            salt = header.salt
+        self._log_is = salt, pages
+        self.mark.note_log(salt, pages)
         if pages >= CHECKPOINT:
             with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # somebody else does it
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -209,6 +256,7 @@ class Database:
         try:
             with contextlib.suppress(apsw.BusyError, apsw.LockedError):
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                self.mark.note_log(0, 0)
                 self._wal_pages = 0
                 return
         finally:
@@ -282,9 +330,21 @@ if hasattr(os, "register_at_fork"):
 
 def _create(path: str) -> tuple[int, int]:
     """Make the file if it is not there, readable by its owner only; return its device and inode."""
-    fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        status = os.fstat(fd)
-    finally:
-        os.close(fd)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:  # opening and closing it would drop the locks of another connection of ours
+        pass
+    status = os.lstat(path)
     return status.st_dev, status.st_ino
+
+
+def keep_aside(path: str) -> str:
+    """Keep a copy of a damaged file in the folder `quarantine`; return its path."""
+    folder = os.path.join(os.path.dirname(path), QUARANTINE)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    copy = os.path.join(folder, f"{os.path.basename(path)}.{time.time_ns()}")
+    with open(path, "rb") as source, open(copy, "xb") as target:
+        shutil.copyfileobj(source, target)
+        target.flush()
+        os.fsync(target.fileno())
+    return copy

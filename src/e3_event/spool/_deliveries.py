@@ -74,11 +74,19 @@ def read(connection: apsw.Connection, condition: str, values: Sequence[object]) 
 
 def _checked(row: tuple[object, ...]) -> Delivery:
     delivery = Delivery(*row[:-1])  # type: ignore[arg-type]  # the table is strict
-    if _checksum(delivery) == row[-1]:
+    if is_intact(row):
         return delivery
     return Delivery(
         delivery.seq, delivery.subscription, State.AGAIN, 0, 0, 0.0, 0.0, reason="its record is damaged"
     )
+
+
+def is_intact(row: tuple[object, ...]) -> bool:
+    """Is a row of the table as it was written?"""
+    try:
+        return _checksum(Delivery(*row[:-1])) == row[-1]  # type: ignore[arg-type]  # the table is strict
+    except (AttributeError, struct.error):  # a damaged one may hold anything
+        return False
 
 
 def _checksum(delivery: Delivery) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
+import apsw
+
+from e3_event._errors import SpoolError
+
+from . import _totals
 from ._database import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import apsw
 
     from ._database import Database
 
@@ -21,6 +25,8 @@ _INSERT = (
 )
 #: So many of the newest events are looked at without an index.
 _RECENT = 1000
+#: What SQLite says of a page, and apsw of a text, that is damaged.
+UNREADABLE = (apsw.CorruptError, UnicodeDecodeError)
 _pack = struct.Struct("<qdq").pack
 _SELECT = "SELECT seq, uid, snapshot_id, audience, put, blob_bytes, body, checksum FROM event"
 #: Stands in the body of each snapshot that has attachments (and may stand in others).
@@ -40,6 +46,7 @@ class Audience(NamedTuple):
 
 #: Those of the configuration file.
 CONFIGURED = Audience(0, '"*"')
+NOBODY_AT_ALL = Audience(NOBODY, "")
 
 
 class Row(NamedTuple):
@@ -95,7 +102,12 @@ class Found(NamedTuple):
     @property
     def may_have_attachments(self) -> bool:
         """Only then there may be rows of it in the table `attachment`."""
-        return _MAY_HAVE_ATTACHMENTS in self.body
+        return type(self.body) is bytes and _MAY_HAVE_ATTACHMENTS in self.body
+
+    @property
+    def stands_in(self) -> bool:
+        """Does it stand in the place of an event that is lost, or in quarantine?"""
+        return not self.body
 
     def is_intact(self, members: str | None, small: dict[int, bytes]) -> bool:
         """Is all of it as it was put?
@@ -106,7 +118,12 @@ class Found(NamedTuple):
         if members is None:
             return False
         _, uid, snapshot_id, audience, put, blob_bytes, body, checksum = self
-        return checksum == checksum_of(uid, snapshot_id, (audience, members), put, blob_bytes, body, small)
+        try:
+            return checksum == checksum_of(
+                uid, snapshot_id, (audience, members), put, blob_bytes, body, small
+            )
+        except (TypeError, ValueError, struct.error):  # a column of another type
+            return False
 
 
 def checksum_of(
@@ -194,11 +211,31 @@ def _insert(connection: apsw.Connection, rows: Iterable[Row]) -> int:
         if connection.changes():
             seq = connection.last_insert_rowid()
             blob_bytes += row.blob_bytes
+            if row.blob_bytes:
+                _check_blobs(connection, row)
             for place, content in row.small.items():
                 execute("INSERT INTO attachment VALUES (?, ?, ?)", (seq, place, content))
     if blob_bytes:
-        execute("UPDATE spool SET blob_bytes = blob_bytes + ?", (blob_bytes,))
+        _totals.add(connection, blob_bytes=blob_bytes)
     return seq
+
+
+def _check_blobs(connection: apsw.Connection, row: Row) -> None:
+    """A put that slept for hours may find that `fsck --repair` took its attachments for remains."""
+    blobs = os.path.join(os.path.dirname(connection.filename), "blobs")
+    if not os.path.isdir(os.path.join(blobs, row.snapshot_id)):
+        raise SpoolError(
+            f"the attachments of snapshot {row.snapshot_id} are gone from {blobs}; put it again",
+            connection.filename,
+        )
+
+
+def stand_in(
+    connection: apsw.Connection, seq: int, uid: str, snapshot_id: str, audience: Audience, put: float
+) -> None:
+    """Put a row without a body in the place of an event that is lost or damaged, so that its number stays."""
+    row = make_row(uid, snapshot_id, audience, put, 0, b"", {})
+    connection.execute("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (seq, *row.columns))
 
 
 def select(connection: apsw.Connection, condition: str, values: Sequence[object]) -> list[Found]:

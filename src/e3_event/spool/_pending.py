@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
+
+import apsw
 
 from . import _deliveries
 from ._deliveries import OPEN, State
 from ._subscriptions import Range, owed_to
 
 if TYPE_CHECKING:
-    import apsw
+    from collections.abc import Iterator, Sequence
 
     from ._deliveries import Delivery
     from ._subscriptions import Lane, Subscription
@@ -36,7 +39,38 @@ def owed(connection: apsw.Connection, mine: Subscription, part: Range, limit: in
         f"SELECT seq FROM event WHERE seq BETWEEN ? AND ? AND audience IN ({audiences}) {NOT_KNOWN}"
         " ORDER BY seq LIMIT ?"
     )
-    return [seq for (seq,) in connection.execute(sql, (*part, mine.id, limit))]
+    try:
+        return [seq for (seq,) in connection.execute(sql, (*part, mine.id, limit))]
+    except apsw.CorruptError:
+        numbers = frozenset(map(int, audiences.split(","))) if audiences else frozenset()
+        found = _owed_one_by_one(connection, mine.id, numbers, part)
+        return list(found if limit < 0 else itertools.islice(found, limit))
+
+
+def _owed_one_by_one(
+    connection: apsw.Connection, number: int, audiences: frozenset[int], part: Range
+) -> Iterator[int]:
+    """Likewise, where some of them can't be read: these may be owed to anybody."""
+    for seq in _existing(connection, part):
+        known = "SELECT 1 FROM delivery WHERE seq = ? AND subscription = ?"
+        if connection.execute(known, (seq, number)).fetchone():
+            continue
+        try:
+            row = connection.execute("SELECT audience FROM event WHERE seq = ?", (seq,)).fetchone()
+        except apsw.CorruptError:
+            yield seq
+        else:
+            if row and row[0] in audiences:
+                yield seq
+
+
+def _existing(connection: apsw.Connection, part: Range) -> Sequence[int]:
+    """The events of a range, read from the index; if that can't be read either, all that may be there."""
+    sql = "SELECT seq FROM event INDEXED BY sqlite_autoindex_event_1 WHERE seq BETWEEN ? AND ?"
+    try:
+        return sorted(seq for (seq,) in connection.execute(sql, tuple(part)))
+    except apsw.CorruptError:
+        return range(part.first, part.last + 1)
 
 
 def pending(connection: apsw.Connection, mine: Subscription, newest: int, limit: int) -> list[int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-import apsw
 import msgspec
 
 from e3_event._codec import as_text
@@ -16,13 +16,15 @@ from e3_event._ids import unique_id
 from . import _deliveries
 from ._blobs import Blobs
 from ._deliveries import OPEN, Delivery, State
-from ._events import Events, recent, select, select_within
+from ._events import UNREADABLE, Events, recent, select, select_within
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, load, owed_to, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import apsw
 
     from e3_event._event import Snapshot
 
@@ -163,7 +165,7 @@ class Queue:
             self._renew(connection, mine, self._token, now)
         self._out.difference_update(delivery.seq for delivery in done)
         self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
-        return self._decode(taken)
+        return self._decode(taken) if taken else []
 
     def catch_up(self) -> None:
         """Let new events go ahead of all that waits now, as after an outage; not if the order is strict."""
@@ -314,7 +316,10 @@ class Queue:
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
     ) -> list[tuple[Found | int, int, int]]:
         """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
-        found = recent(connection, snapshot_id)
+        try:
+            found = recent(connection, snapshot_id)
+        except UNREADABLE:  # another one, perhaps
+            return []
         if self.strict or found is None or not is_untold(mine.lane, found.seq):
             return []
         if not owed(connection, mine, Range(found.seq, found.seq), 1):
@@ -399,7 +404,7 @@ class Queue:
         try:
             events, is_cut = select_within(connection, where, values, MOST_BYTES)
             found = [*events]
-        except apsw.CorruptError:
+        except UNREADABLE:
             found = [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
             is_cut = False
         return found, _seq(found[-1]) if is_cut or len(found) == limit else part.last
@@ -418,7 +423,11 @@ class Queue:
                 small = self._small(found)
             if small is None or not found.is_intact(members(found.audience), small):
                 problem = "it is damaged: its checksum does not fit"
-                decoded.append(Taken(found.seq, None, problem, attempts, crashes, found.put))
+                put = found.put if type(found.put) is float else self._clock()
+                decoded.append(Taken(found.seq, None, problem, attempts, crashes, put))
+                continue
+            if found.stands_in:
+                decoded.append(Taken(found.seq, None, AWAY, attempts, crashes, found.put))
                 continue
             snapshot: Snapshot | None = None
             problem = ""
@@ -427,12 +436,36 @@ class Queue:
             except msgspec.MsgspecError as error:
                 problem = f"it can't be decoded: {error}"
             decoded.append(Taken(found.seq, snapshot, problem, attempts, crashes, found.put))
+        self._report([(one.seq, one.problem) for one in decoded if one.problem and one.problem != AWAY])
         return decoded
+
+    def examine(self, taken: Taken) -> str:
+        """Look whether the attachments of an event with which a handler has failed are as they were captured.
+
+        :return: what is wrong with them, so that no other try can help; empty if nothing is
+        """
+        if taken.snapshot is None:
+            return taken.problem
+        for attachment in taken.snapshot._attachments.values():
+            try:
+                attachment.open().close()
+            except OSError as error:
+                problem = f"its attachment {attachment.name!r} is {error}"
+                self._report([(taken.seq, problem)])
+                return problem
+        return ""
+
+    def _report(self, damaged: Sequence[tuple[int, str]]) -> None:
+        """Note damage for `status` and `fsck`; its dead letters tell of it if that is not possible."""
+        if damaged:
+            with contextlib.suppress(SpoolError), self._database.writing():
+                for seq, problem in damaged:
+                    self._database.report_damage(f"event {seq}: {problem}")
 
     def _small(self, found: Found) -> dict[int, bytes] | None:
         try:
             return self._events.small(found)
-        except SpoolError:  # only these rows can't be read, as far as is known
+        except (SpoolError, TypeError):  # only these rows can't be read, as far as is known
             return None
 
 
@@ -440,6 +473,8 @@ class Queue:
 _LIVE = 200
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
+#: What becomes of an event that `fsck --repair` could not keep.
+AWAY = "it was lost, or found damaged and moved into quarantine"
 _NO_ATTACHMENTS: dict[int, bytes] = {}
 
 
@@ -451,7 +486,7 @@ def _event(connection: apsw.Connection, seq: int) -> Found | int:
     """An event, or its seq if it can't be read."""
     try:
         return next(iter(select(connection, "WHERE seq = ?", (seq,))), seq)
-    except apsw.CorruptError:
+    except UNREADABLE:
         return seq
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from e3_event._errors import SpoolFullError
 
-from . import _deliveries
+from . import _deliveries, _totals
 from ._database import NOBODY
 from ._deliveries import Delivery, State
-from ._events import CONFIGURED
+from ._events import CONFIGURED, select, small_of
 from ._pending import is_untold, pending
-from ._subscriptions import load, save
+from ._subscriptions import Lane, audiences, checked, load, members_of, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from ._blobs import Blobs
     from ._database import Database
-    from ._events import Row
-    from ._subscriptions import Lane, Subscriptions
+    from ._events import Found, Row
+    from ._subscriptions import Subscriptions
 
 #: Events that are looked at, and removed, with one commit.
 CHUNK = 500
@@ -159,20 +158,18 @@ class Room:
         while self._is_any_older(before, after):
             with self._database.writing() as connection:
                 newest = self._database.newest()
-                rows: list[Any] = connection.execute(
-                    "SELECT seq, audience, snapshot_id, blob_bytes, put FROM event"
-                    " WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
-                    (after, newest, CHUNK),
-                ).fetchall()
+                rows = select(
+                    connection, "WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?", (after, newest, CHUNK)
+                )
                 if not rows:
                     return
-                after = rows[-1][0]
-                old = [row[:4] for row in rows if row[4] < before]
+                after = rows[-1].seq
+                old = [row for row in rows if type(row.put) is float and row.put < before]
                 doomed = _unowed(connection, old, pinned_by) if old else []
-                dead = _remove(connection, [row[0] for row in doomed], sum(row[3] for row in doomed))
-            for _, _, snapshot_id, blob_bytes in doomed:
-                if blob_bytes:
-                    self._blobs.discard(snapshot_id)
+                dead = _remove(connection, doomed)
+            for row in doomed:
+                if row.blob_bytes:
+                    self._blobs.discard(row.snapshot_id)
             yield Purged(len(doomed), dead)
 
     def _is_any_older(self, before: float, after: int) -> bool:
@@ -191,44 +188,48 @@ def _used(connection: apsw.Connection) -> int:
     return int(pages * connection.pragma("page_size") + blob_bytes)
 
 
-def _unowed(
-    connection: apsw.Connection, rows: Sequence[tuple[int, int, str, int]], pinned_by: State
-) -> list[tuple[int, int, str, int]]:
-    """Those of *rows* that nobody is owed any more."""
-    numbers: list[Any] = connection.execute("SELECT id FROM subscription").fetchall()
-    subscriptions = {number: load(connection, number) for (number,) in numbers}
-    configured = [one.lane for one in subscriptions.values() if not one.key.fingerprint]
-    owed: dict[int, list[Lane]] = {NOBODY: [], CONFIGURED.id: configured}
-    audiences: Any = connection.execute("SELECT id, members FROM audience WHERE id > 0")
-    for number, members in audiences:
-        owed[number] = [
-            subscriptions[member].lane for member in json.loads(members) if member in subscriptions
-        ]
-    pinned = {
-        seq
-        for (seq,) in connection.execute(
-            f"SELECT seq FROM delivery WHERE state <= {int(pinned_by)} AND seq BETWEEN ? AND ?",
-            (rows[0][0], rows[-1][0]),
-        )
-    }
+def _unowed(connection: apsw.Connection, rows: Sequence[Found], pinned_by: State) -> list[Found]:
+    """Those of *rows* that nobody is owed any more. What is damaged is for `fsck` to judge, and stays."""
+    known = {NOBODY: "", **audiences(connection), CONFIGURED.id: CONFIGURED.members}
+    owed = _owed(connection, known)
+    settled = _deliveries.read(connection, "WHERE seq BETWEEN ? AND ?", (rows[0].seq, rows[-1].seq))
+    pinned = {delivery.seq for delivery in settled if delivery.state <= pinned_by}
     return [
         row
         for row in rows
-        if row[0] not in pinned and not any(is_untold(lane, row[0]) for lane in owed.get(row[1], ()))
+        if row.seq not in pinned
+        and not any(is_untold(lane, row.seq) for lane in owed.get(row.audience, ()))
+        and row.is_intact(known.get(row.audience), small_of(connection, row))
     ]
 
 
-def _remove(connection: apsw.Connection, seqs: Sequence[int], blob_bytes: int) -> int:
+def _owed(connection: apsw.Connection, known: dict[int, str | None]) -> dict[int, list[Lane]]:
+    """Of each audience, how far its members have come; of a damaged one, that it is owed everything."""
+    rows: Any = connection.execute("SELECT * FROM subscription")
+    everything = Lane(since=0, cursor=0, seen=0.0)
+    lanes, configured = {}, []
+    for row in rows:
+        subscription = checked(row)
+        lanes[row[0]] = everything if subscription is None else subscription.lane
+        if subscription is None or not subscription.key.fingerprint:
+            configured.append(lanes[row[0]])
+    owed: dict[int, list[Lane]] = {NOBODY: [], CONFIGURED.id: configured}
+    for number, members in known.items():
+        if number not in owed:
+            ids = lanes.keys() if members is None else members_of(members)
+            owed[number] = [lanes[member] for member in ids if member in lanes]
+    return owed
+
+
+def _remove(connection: apsw.Connection, rows: Sequence[Found]) -> int:
     """Remove events and all that is known of them; return how many dead letters were among them."""
     dead = 0
-    for seq in seqs:
+    for seq in [row.seq for row in rows]:
         connection.execute("DELETE FROM event WHERE seq = ?", (seq,))
         connection.execute("DELETE FROM attachment WHERE seq = ?", (seq,))
         dead += connection.execute(
             f"SELECT count(*) FROM delivery WHERE seq = ? AND state = {int(State.DEAD)}", (seq,)
         ).get
         connection.execute("DELETE FROM delivery WHERE seq = ?", (seq,))
-    connection.execute(
-        "UPDATE spool SET blob_bytes = max(0, blob_bytes - ?), dropped = dropped + ?", (blob_bytes, dead)
-    )
+    _totals.add(connection, blob_bytes=-sum(row.blob_bytes for row in rows), dropped=dead)
     return dead

@@ -9,21 +9,25 @@ MIGRATIONS = (
         id TEXT NOT NULL,            -- a UUID: which spool this is
         created REAL NOT NULL,
         blob_bytes INTEGER NOT NULL, -- what lies in blobs/
-        dropped INTEGER NOT NULL     -- dead letters that had to make room
+        dropped INTEGER NOT NULL,    -- dead letters that had to make room
+        checksum INTEGER NOT NULL    -- CRC-32 of all above
     ) STRICT;
 
     CREATE TABLE subscription (      -- a handler that is owed events
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL,
         fingerprint TEXT NOT NULL,   -- of its configuration; empty: it is of the configuration file
+        since INTEGER NOT NULL,      -- as in lane, which can be made again of this and of its deliveries
+        origin INTEGER NOT NULL,     -- CRC-32 of all above
         lane BLOB NOT NULL,          -- how far it has come (JSON, `Lane`)
-        checksum INTEGER NOT NULL,   -- CRC-32 of all above
+        checksum INTEGER NOT NULL,   -- CRC-32 of id, name, fingerprint and lane
         UNIQUE (name, fingerprint)
     ) STRICT;
 
     CREATE TABLE audience (          -- who is owed an event; row 0: whoever is of the configuration file
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        members TEXT NOT NULL UNIQUE -- ids of subscriptions (JSON)
+        members TEXT NOT NULL UNIQUE,-- ids of subscriptions (JSON)
+        checksum INTEGER NOT NULL    -- CRC-32 of all above
     ) STRICT;
 
     CREATE TABLE event (
@@ -66,6 +70,6 @@ MIGRATIONS = (
         what TEXT NOT NULL UNIQUE
     ) STRICT;
 
-    INSERT INTO audience VALUES (0, '"*"');
+    INSERT INTO audience VALUES (0, '"*"', 1190395879);
     """,
 )

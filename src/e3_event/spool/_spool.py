@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -223,7 +224,8 @@ class Spool(EventHandler):
         self._room.ensure(rows)
         seq = self._events.insert(rows)
         if seq % CHUNK < len(rows):
-            self._room.purge(most=4 * CHUNK)
+            with contextlib.suppress(SpoolError):  # the rows are committed, and what is damaged stays
+                self._room.purge(most=4 * CHUNK)
 
     def _ready(self) -> None:
         """Open what a forked process may not share with its parent."""

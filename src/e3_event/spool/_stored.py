@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from e3_event._attachment import Attachment
+from e3_event._attachment import Attachment, stamp_of
 from e3_event._codec import MAX_INT, MIN_INT, as_text
 from e3_event._event import Event, Snapshot
+from e3_event._files import open_regular
 
 from ._blobs import Captured  # noqa: TC001  msgspec reads the annotations
 
@@ -107,7 +109,10 @@ def decode_snapshot(snapshot_id: str, body: bytes, small: dict[int, bytes], blob
 
 
 class SpooledAttachment(Attachment):
-    """An attachment in a spool. It is only ever opened if its bytes are those that were captured."""
+    """An attachment in a spool. It is only ever handed out if its bytes are those that were captured.
+
+    They are looked at when it is first opened, or its path is asked for, and again if the file has changed.
+    """
 
     __slots__ = ("_blobs", "_captured", "_content", "_snapshot_id")
 
@@ -124,15 +129,26 @@ class SpooledAttachment(Attachment):
 
     @property
     def path(self) -> str:  # type: ignore[override]  # read-only here
-        """Path of a file with its bytes. A small one lies in the database, and is written when asked for."""
-        return self._blobs.path(self._snapshot_id, self._captured, self._content)
+        """Path of a file with its bytes. A small one lies in the database, and is written when asked for.
+
+        :raises OSError: it is missing or damaged
+        """
+        path = self._blobs.path(self._snapshot_id, self._captured, self._content)
+        if self._stamp is None:
+            self.open().close()
+        return path
 
     def open(self) -> BufferedReader:
         """Open it at its start.
 
         :raises OSError: it is missing or damaged
         """
-        return self._blobs.open(self.path, self._captured)
+        path = self._blobs.path(self._snapshot_id, self._captured, self._content)
+        if self.is_untouched(os.stat(path)):
+            return open_regular(path)
+        file = self._blobs.open(path, self._captured)
+        self._stamp = stamp_of(os.fstat(file.fileno()))
+        return file
 
     def current(self) -> Attachment:
         """Return itself: what is captured never changes."""

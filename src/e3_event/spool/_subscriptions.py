@@ -9,6 +9,7 @@ import msgspec
 
 from e3_event._errors import SpoolError
 
+from ._database import NOBODY
 from ._events import CONFIGURED, Audience
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Subscription(NamedTuple):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Lane).decode
+_members = msgspec.json.Decoder(list[int]).decode
 
 
 class Subscriptions:
@@ -104,7 +106,7 @@ class Subscriptions:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
-        self._members: dict[int, str] = {}
+        self._members = {CONFIGURED.id: CONFIGURED.members, NOBODY: ""}
 
     def register(self, keys: Iterable[Key]) -> list[int]:
         """Note that these are served or put for from now on; one that is new is owed what is put from now on.
@@ -135,7 +137,7 @@ class Subscriptions:
         if found is not None:
             save(connection, found._replace(lane=lane))
             return found.id
-        connection.execute("INSERT INTO subscription VALUES (NULL, ?, ?, x'', 0)", key)
+        connection.execute("INSERT INTO subscription VALUES (NULL, ?, ?, 0, 0, x'', 0)", key)
         added = Subscription(connection.last_insert_rowid(), key, lane)
         save(connection, added)
         return added.id
@@ -150,24 +152,21 @@ class Subscriptions:
             return CONFIGURED
         members = msgspec.json.encode(sorted(ids)).decode()
         with self._database.writing() as connection:
-            connection.execute("INSERT INTO audience VALUES (NULL, ?) ON CONFLICT DO NOTHING", (members,))
-            return Audience(*connection.execute("SELECT * FROM audience WHERE members = ?", (members,)).get)
+            return _audience(connection, members)
 
     def all(self) -> list[Subscription]:
-        """Return those that nobody has forgotten, by name.
-
-        :raises SpoolError: one is damaged
-        """
+        """Return those that nobody has forgotten, and that are not damaged, by name."""
         with self._database.reading() as connection:
             rows: list[Any] = connection.execute("SELECT * FROM subscription ORDER BY name, id").fetchall()
-        found = [_checked(row, self._database.path) for row in rows]
-        return [subscription for subscription in found if not subscription.lane.forgotten]
+        found = [checked(row) for row in rows]
+        return [one for one in found if one is not None and not one.lane.forgotten]
 
     def members(self, audience: int) -> str | None:
-        """Return the members of an audience as they are stored; `None`: there is no such audience."""
+        """Return the members of an audience; `None`: there is no such audience, or it is damaged."""
         if audience not in self._members:
             with self._database.reading() as connection:
-                self._members.update(connection.execute("SELECT id, members FROM audience"))
+                known = audiences(connection)
+            self._members.update((number, members) for number, members in known.items() if members)
         return self._members.get(audience)
 
 
@@ -177,7 +176,7 @@ def find(connection: apsw.Connection, key: Key) -> Subscription | None:
     :raises SpoolError: it is damaged
     """
     row = connection.execute("SELECT * FROM subscription WHERE name = ? AND fingerprint = ?", key).fetchone()
-    return None if row is None else _checked(row, connection.filename)
+    return None if row is None else _intact(row, connection.filename)
 
 
 def load(connection: apsw.Connection, number: int) -> Subscription:
@@ -188,39 +187,100 @@ def load(connection: apsw.Connection, number: int) -> Subscription:
     row = connection.execute("SELECT * FROM subscription WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise SpoolError(f"there is no subscription {number}", connection.filename)
-    return _checked(row, connection.filename)
+    return _intact(row, connection.filename)
 
 
 def save(connection: apsw.Connection, subscription: Subscription) -> None:
     """Write down how far a subscription has come."""
-    lane = _encode(subscription.lane)
+    number, key, lane = subscription
+    encoded, label = _encode(lane), _label(number, *key)
     connection.execute(
-        "UPDATE subscription SET lane = ?, checksum = ? WHERE id = ?",
-        (lane, _checksum(subscription.id, *subscription.key, lane), subscription.id),
+        "UPDATE subscription SET since = ?, origin = ?, lane = ?, checksum = ? WHERE id = ?",
+        (lane.since, zlib.crc32(b"%d" % lane.since, label), encoded, zlib.crc32(encoded, label), number),
     )
 
 
 def owed_to(connection: apsw.Connection, subscription: Subscription) -> str:
     """The audiences that a subscription is a member of, as a list for SQL (`0,4,7`)."""
-    rows = connection.execute(
-        "SELECT audience.id FROM audience, json_each(members) WHERE value = ?", (subscription.id,)
+    is_configured = not subscription.key.fingerprint
+    numbers = [
+        number
+        for number, members in audiences(connection).items()
+        if number != CONFIGURED.id
+        and (not is_configured if members is None else subscription.id in members_of(members))
+    ]
+    return ",".join(map(str, [*numbers, CONFIGURED.id] if is_configured else numbers))
+
+
+def audiences(connection: apsw.Connection) -> dict[int, str | None]:
+    """The members of all audiences by their id; `None` for one that is damaged.
+
+    Their index holds them a second time. Damage to one of both is no loss.
+    """
+    rows: Any = connection.execute("SELECT * FROM audience")
+    found = {number: (members, checksum) for number, members, checksum in rows}
+    intact: dict[int, str | None] = {
+        number: members if checksum == audience_checksum(number, members) else None
+        for number, (members, checksum) in found.items()
+    }
+    if None in intact.values():
+        copies: Any = connection.execute(
+            "SELECT id, members FROM audience INDEXED BY sqlite_autoindex_audience_1"
+        )
+        for number, copy in copies:
+            members, checksum = found.get(number, (None, 0))
+            if copy == members or audience_checksum(number, copy) == checksum:
+                intact[number] = copy
+    return intact
+
+
+def members_of(members: str) -> list[int]:
+    """The ids of the subscriptions in an audience; none in that of the configuration file."""
+    return _members(members) if members[:1] == "[" else []
+
+
+def audience_checksum(number: int, members: object) -> int:
+    return zlib.crc32(f"{number} {members}".encode())
+
+
+def _audience(connection: apsw.Connection, members: str) -> Audience:
+    """Find or make the audience with these members."""
+    insert = "INSERT INTO audience VALUES (NULL, ?, 0) ON CONFLICT DO NOTHING"
+    connection.execute(insert, (members,))
+    number: int = connection.execute("SELECT id FROM audience WHERE members = ?", (members,)).get
+    connection.execute(
+        "UPDATE audience SET checksum = ? WHERE id = ?", (audience_checksum(number, members), number)
     )
-    numbers = [number for (number,) in rows]
-    if not subscription.key.fingerprint:
-        numbers.append(CONFIGURED.id)
-    return ",".join(map(str, numbers))
+    return Audience(number, members)
 
 
-def _checked(row: tuple[int, str, str, bytes, int], path: str) -> Subscription:
-    number, name, fingerprint, lane, checksum = row
-    if _checksum(number, name, fingerprint, lane) != checksum:
+def checked(row: tuple[Any, ...]) -> Subscription | None:
+    """The subscription that a row of the table holds; `None`: it is damaged."""
+    number, name, fingerprint, _, _, lane, checksum = row
+    try:
+        if zlib.crc32(lane, _label(number, name, fingerprint)) == checksum:
+            return Subscription(number, Key(name, fingerprint), _decode(lane))
+    except (TypeError, msgspec.MsgspecError):  # a column of another type
+        pass
+    return None
+
+
+def _intact(row: tuple[Any, ...], path: str) -> Subscription:
+    subscription = checked(row)
+    if subscription is None:
         raise SpoolError(
-            f"the state of the handler {name!r} is damaged: its checksum does not fit; run"
+            f"the state of the handler {row[1]!r} is damaged: its checksum does not fit; run"
             " `e3-event fsck --repair`",
             path,
         )
-    return Subscription(number, Key(name, fingerprint), _decode(lane))
+    return subscription
 
 
-def _checksum(number: int, name: str, fingerprint: str, lane: bytes) -> int:
-    return zlib.crc32(lane, zlib.crc32(f"{number} {name} {fingerprint} ".encode()))
+def has_origin(row: tuple[Any, ...]) -> bool:
+    """Are the first four columns of a row what they were?"""
+    number, name, fingerprint, since, origin = row[:5]
+    return bool(origin == zlib.crc32(f"{since}".encode(), _label(number, name, fingerprint)))
+
+
+def _label(number: int, name: str, fingerprint: str) -> int:
+    return zlib.crc32(f"{number} {name} {fingerprint} ".encode())
