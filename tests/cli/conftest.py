@@ -17,8 +17,8 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Events:
 
 
 @pytest.fixture
-def direct(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user who keeps events out of the spool: they go to their handlers at once."""
-    path = tmp_path / "direct.toml"
+def direct(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This user keeps events out of the spool: they go to their handlers at once."""
+    path = tmp_path_factory.mktemp("direct") / "config.toml"
     path.write_text(DIRECT)
-    return {"E3_EVENT_CONFIG": str(path)}
+    monkeypatch.setenv("E3_EVENT_CONFIG", str(path))

@@ -233,9 +233,10 @@ def test_a_failed_delivery_is_one_line_and_the_exit_code_is_the_commands(tmp_pat
         assert b"Not a directory: " in done.stderr
 
 
-def test_without_a_spool_a_failed_delivery_is_one_line_too(tmp_path: Path, direct: dict[str, str]) -> None:
+@pytest.mark.usefixtures("direct")
+def test_without_a_spool_a_failed_delivery_is_one_line_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = e3_event("run", "sh", "-c", "exit 5", E3_EVENT_HANDLERS=f"file={tmp_path}/file/events", **direct)
+    done = e3_event("run", "sh", "-c", "exit 5", E3_EVENT_HANDLERS=f"file={tmp_path}/file/events")
     assert done.returncode == 5
     assert done.stderr.count(b"\n") == 1
     assert b"the event sh was not delivered by file: Not a directory" in done.stderr
@@ -255,10 +256,9 @@ def test_what_a_broken_variable_keeps_goes_to_nobody_elses_handlers(
 ) -> None:
     config = tmp_path / "c.toml"
     config.write_text(f'[handlers.archive]\ntype = "file"\nlog_dir = "{events.folder}"\n')
-    environment = {"E3_EVENT_CONFIG": str(config)}
-    assert e3_event("run", "echo", "first", E3_EVENT_HANDLERS="", **environment).returncode == 0
-    assert e3_event("run", "false", E3_EVENT_HANDLERS="fil=/x", **environment).returncode == 1
-    assert e3_event("relay", "--once", E3_EVENT_HANDLERS="", **environment).returncode == 0
+    assert e3_event("--config", config, "run", "echo", "first", E3_EVENT_HANDLERS="").returncode == 0
+    assert e3_event("--config", config, "run", "false", E3_EVENT_HANDLERS="fil=/x").returncode == 1
+    assert e3_event("--config", config, "relay", "--once", E3_EVENT_HANDLERS="").returncode == 0
     assert events.only()["name"] == "echo"
     assert [event.name for event in kept(spool_of(private_environment))] == ["false", "echo"]
 
@@ -271,7 +271,8 @@ def test_without_configuration_events_are_kept_in_the_users_spool(tmp_path: Path
     assert [attachment.name for attachment in event.attachments] == ["log"]
 
 
-def test_a_full_disk_ends_the_log_and_nothing_else(events: Events, direct: dict[str, str]) -> None:
+@pytest.mark.usefixtures("direct")
+def test_a_full_disk_ends_the_log_and_nothing_else(events: Events) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
@@ -280,7 +281,6 @@ def test_a_full_disk_ends_the_log_and_nothing_else(events: Events, direct: dict[
         [*COMMAND, "run", PYTHON, "-c", script],
         preexec_fn=limit,
         stdout=subprocess.PIPE,
-        env={**os.environ, **direct},
         timeout=DEADLINE,
         check=False,
     )

@@ -66,11 +66,9 @@ def test_what_waits_and_why_is_told_for_each_handler_and_is_no_failure(events: E
     assert events.only()["name"] == "x"
 
 
-@pytest.mark.usefixtures("two_broken")
-def test_without_a_spool_what_was_not_delivered_is_told_and_a_failure(
-    events: Events, direct: dict[str, str]
-) -> None:
-    done = e3_event("send", "x", **direct)
+@pytest.mark.usefixtures("two_broken", "direct")
+def test_without_a_spool_what_was_not_delivered_is_told_and_a_failure(events: Events) -> None:
+    done = e3_event("send", "x")
     assert done.returncode == 1
     first, second = done.stderr.decode().splitlines()
     assert first.startswith("e3-event: the event x was not delivered by file:a: Not a directory")
@@ -82,12 +80,11 @@ def test_what_waits_is_delivered_by_the_next_one(events: Events, tmp_path: Path)
     config = tmp_path / "c.toml"
     retry = 'retry = { first = "10ms", longest = "10ms" }'
     config.write_text(f'[handlers.a]\ntype = "file"\nlog_dir = "{events.folder}"\n{retry}\n')
-    own = {"E3_EVENT_HANDLERS": "", "E3_EVENT_CONFIG": str(config)}
     events.folder.touch()
-    first = e3_event("send", "first", **own)
+    first = e3_event("--config", config, "send", "first", E3_EVENT_HANDLERS="")
     assert (first.returncode, first.stderr.count(b"\n")) == (0, 1)
     events.folder.unlink()
-    assert e3_event("send", "next", **own).returncode == 0
+    assert e3_event("--config", config, "send", "next", E3_EVENT_HANDLERS="").returncode == 0
     assert sorted(event["name"] for event in events.all()) == ["first", "next"]
 
 

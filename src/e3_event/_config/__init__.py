@@ -82,7 +82,7 @@ def load_handlers(manager: EventManager, file: str | None = None) -> str:
     :return: where they come from: the name of the variable, the path of the file; nothing: there are none
     :raises EventError: the configuration is wrong, and nothing was added; says what would be right
     """
-    return _add_handlers(manager, read_config(file))
+    return _add_handlers(manager, None if _is_set() else read_config(file))
 
 
 def read_config(file: str | None = None) -> Config | None:
