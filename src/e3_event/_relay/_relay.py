@@ -163,7 +163,7 @@ class Relay:
                 pause = min(2 * pause, _TICK / 10)
             is_done = is_done and not any(worker.problem for worker in self._workers)
         finally:
-            self.stop(grace, "" if timeout is None else f"no answer within {timeout:g} s")
+            self.stop(grace, "" if timeout is None else f"no answer within {round(timeout, 1):g} s")
         return is_done
 
     def reload(self, subscribers: Sequence[Subscriber]) -> None:
