@@ -359,7 +359,7 @@ class Worker:
         return self._rate.wait(time.monotonic())
 
     def _pause(self, seconds: float) -> None:
-        if self._stopping or seconds <= 0:
+        if self._stopping or self._fenced or seconds <= 0:
             return
         self._wake.wait(min(seconds, _LONGEST_PAUSE))
         self._wake.clear()

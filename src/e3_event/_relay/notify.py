@@ -7,6 +7,9 @@ import os
 import socket
 import time
 
+#: Seconds that a service manager which reads nothing may take.
+_PATIENCE = 0.05
+
 
 def notify(*lines: str) -> None:
     """Tell the service manager that started us, if there is one.
@@ -19,6 +22,7 @@ def notify(*lines: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(_PATIENCE)
         sender.connect(address)
         sender.send("\n".join(lines).encode())
 

@@ -262,18 +262,17 @@ def select_within(
     :param most: the first row that goes beyond it is the last one
     :return: the rows, and whether it was reached
     """
-    found: list[Found] = []
-    rows: Any = connection.execute(f"{_SELECT} {condition}", tuple(values))
-    for row in rows:
-        event = Found._make(row)
-        found.append(event)
-        most -= len(event.body)
-        if event.may_have_attachments:
+    rows: list[Any] = []
+    for row in connection.execute(f"{_SELECT} {condition}", tuple(values)):
+        rows.append(row)
+        body = row[6] if type(row[6]) is bytes else b""
+        most -= len(body)
+        if _MAY_HAVE_ATTACHMENTS in body:
             sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
-            most -= int(connection.execute(sizes, (event.seq,)).get)
+            most -= int(connection.execute(sizes, row[:1]).get)
         if most < 0:
-            return found, True
-    return found, False
+            break
+    return list(map(Found._make, rows)), most < 0
 
 
 def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:

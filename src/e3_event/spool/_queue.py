@@ -411,33 +411,25 @@ class Queue:
 
     def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
         """Make snapshots of what was taken, where it is intact."""
-        members = self._subscriptions.members
-        decoded = []
-        for found, attempts, crashes in taken:
-            if isinstance(found, int):
-                problem = "its record can't be read"
-                decoded.append(Taken(found, None, problem, attempts, crashes, self._clock()))
-                continue
-            small: dict[int, bytes] | None = _NO_ATTACHMENTS
-            if found.may_have_attachments:
-                small = self._small(found)
-            if small is None or not found.is_intact(members(found.audience), small):
-                problem = "it is damaged: its checksum does not fit"
-                put = found.put if type(found.put) is float else self._clock()
-                decoded.append(Taken(found.seq, None, problem, attempts, crashes, put))
-                continue
-            if found.stands_in:
-                decoded.append(Taken(found.seq, None, AWAY, attempts, crashes, found.put))
-                continue
-            snapshot: Snapshot | None = None
-            problem = ""
-            try:
-                snapshot = decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
-            except msgspec.MsgspecError as error:
-                problem = f"it can't be decoded: {error}"
-            decoded.append(Taken(found.seq, snapshot, problem, attempts, crashes, found.put))
+        decoded = [self._decode_one(*one) for one in taken]
         self._report([(one.seq, one.problem) for one in decoded if one.problem and one.problem != AWAY])
         return decoded
+
+    def _decode_one(self, found: Found | int, attempts: int, crashes: int) -> Taken:
+        if isinstance(found, int):
+            return Taken(found, None, "its record can't be read", attempts, crashes, self._clock())
+        seq, _, snapshot_id, audience, put, _, body, _ = found
+        small = self._small(found) if found.may_have_attachments else _NO_ATTACHMENTS
+        if small is None or not found.is_intact(self._subscriptions.members(audience), small):
+            when = put if type(put) is float else self._clock()
+            return Taken(seq, None, "it is damaged: its checksum does not fit", attempts, crashes, when)
+        if found.stands_in:
+            return Taken(seq, None, AWAY, attempts, crashes, put)
+        try:
+            snapshot = decode_snapshot(snapshot_id, body, small, self._blobs)
+        except msgspec.MsgspecError as error:
+            return Taken(seq, None, f"it can't be decoded: {error}", attempts, crashes, put)
+        return Taken(seq, snapshot, "", attempts, crashes, put)
 
     def examine(self, taken: Taken) -> str:
         """Look whether the attachments of an event with which a handler has failed are as they were captured.
