@@ -29,9 +29,10 @@ def names(folder: Path) -> list[str]:
     return sorted(event["name"] for event in Events(folder).all())
 
 
-def drain(**environment: str) -> int:
+def drain(handlers: str, config: Path | str) -> int:
     """Let a relay deliver until nothing waits any more."""
-    return e3_event("relay", "--drain", "--timeout", "50s", **environment).returncode
+    arguments = ["--config", config, "relay", "--drain", "--timeout", "50s"]
+    return e3_event(*arguments, E3_EVENT_HANDLERS=handlers).returncode
 
 
 def test_each_event_reaches_its_own_audience_and_no_other(
@@ -62,10 +63,10 @@ def test_each_event_reaches_its_own_audience_and_no_other(
     # The sinks are back.
     blue.unlink()
     down.unlink()
-    assert drain(E3_EVENT_HANDLERS=NO_VARIABLE) == 0
+    assert drain(NO_VARIABLE, config) == 0
     assert names(down) == ["plain-1", "plain-2"]
     assert not blue.exists()
-    assert drain(E3_EVENT_HANDLERS=of_blue, E3_EVENT_CONFIG=os.devnull) == 0
+    assert drain(of_blue, os.devnull) == 0
     assert names(blue / "events") == ["blue-1", "blue-2"]
     assert names(red) == ["red-1", "red-2"]
     assert names(common) == ["blue-1", "blue-2", "red-1", "red-2"]
