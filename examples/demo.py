@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = Path(*sys.argv[1:] or ["build/demo"])
 EVENTS = PLACE / "events"
+ARCHIVE = PLACE / "archive"
 WHEEL = ["python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(PLACE / "dist")]
 BROKEN = ["python", "-m", "build", "--wheel", "--no-isolation", str(PLACE / "nothing-here")]
 COLOURS = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -28,6 +29,7 @@ def main() -> int:
     shutil.rmtree(PLACE, ignore_errors=True)
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     os.environ["E3_EVENT_HANDLERS"] = f"file={EVENTS}"
+    os.environ["XDG_STATE_HOME"] = str((PLACE / "state").resolve())  # the spool lies there
 
     title("1. Where events go")
     shell("export", f"E3_EVENT_HANDLERS={os.environ['E3_EVENT_HANDLERS']}", only_shown=True)
@@ -48,13 +50,26 @@ def main() -> int:
     print(f"status:    {sent['status']}\ncommand:   {shlex.join(sent['command'])}")
     show_log(event)
 
-    title("5. Does what is configured work?")
+    title("5. Where one handler can't take it, the event waits in the spool; the others have it")
+    ARCHIVE.touch()  # no folder can be made there
+    os.environ["E3_EVENT_HANDLERS"] += f"|file:archive={ARCHIVE}"
+    shell("export", f"E3_EVENT_HANDLERS={os.environ['E3_EVENT_HANDLERS']}", only_shown=True)
+    waited = shell("e3-event", "run", "--name", "deploy", "--", "echo", "deployed")
+    print(f"exit code: {waited}")
+    show_files(EVENTS, "deploy-*")
+
+    title("6. Once it can, the event arrives, with its log: the next job delivers it, or a relay")
+    shell("rm", str(ARCHIVE))
+    drained = shell("e3-event", "relay", "--drain", "--timeout", "30s")
+    show_files(ARCHIVE, "deploy-*")
+
+    title("7. Does what is configured work?")
     checked = shell("e3-event", "check")
 
     title(f"All of it lies in {PLACE}")
     for path in sorted(path for path in PLACE.rglob("*") if path.is_file()):
         print(f"{path.stat().st_size:>8,} bytes  {path.relative_to(PLACE)}")
-    return 0 if built == 0 and failed != 0 and checked == 0 else 1
+    return 0 if (built, waited, drained, checked) == (0, 0, 0, 0) and failed != 0 else 1
 
 
 def title(text: str) -> None:
@@ -69,6 +84,14 @@ def shell(*command: str, only_shown: bool = False) -> int:
 def newest(name: str) -> Path:
     """The file of the newest event of this name; ids sort by time."""
     return max(EVENTS.glob(f"{name}-*.json"))
+
+
+def show_files(folder: Path, pattern: str) -> None:
+    """List the events in a folder whose names fit, and their attachments."""
+    print(f"{DIM}$ ls {folder}/{pattern}{PLAIN}")
+    for path in sorted(folder.glob(pattern)):
+        files = "" if path.is_file() else f"/ {' '.join(file.name for file in sorted(path.iterdir()))}"
+        print(f"{path}{files}")
 
 
 def show_log(event: Path) -> None:

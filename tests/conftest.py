@@ -32,9 +32,10 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of its own for each test; returns it."""
+    """A home of its own for each test, and a place of its own for those without one; returns the home."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("e3_event._config._place.FALLBACK", str(tmp_path_factory.mktemp("fallback")))
     ours = ("E3_EVENT_HANDLERS", "E3_EVENT_CONFIG", "E3_ENABLE_FEATURE")
     for name in (*ours, "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)

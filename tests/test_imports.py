@@ -20,7 +20,7 @@ ALLOWED = {
     "ids": set(),
     "attachment": {"files"},
     "interface": {"errors"},
-    "handler": {"public", "handler_tools"},
+    "handler": {"public", "handler_tools", "spool"},
     "codec": {"errors"},
     "redact": {"errors", "codec"},
     "event": {"attachment", "codec", "errors", "files", "ids"},
@@ -28,7 +28,8 @@ ALLOWED = {
     "report": {"render"},
     "retry": {"errors", "redact"},
     "plugins": {"errors", "handler"},
-    "manager": {"codec", "errors", "event", "plugins", "record", "redact", "report"},
+    "manager": {"codec", "errors", "event", "flush", "plugins", "record", "redact", "report"},
+    "flush": {"config", "errors", "interface", "relay", "spool"},
     "record": {"config", "event", "redact"},
     "config": {"errors", "handler_tools", "manager", "plugins", "redact", "relay", "retry", "spool"},
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
@@ -40,7 +41,7 @@ ALLOWED = {
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},
     "main__": {"cli"},
     "cli": {"render", "public", "config", "redact", "errors", "event", "manager", "report",
-            "plugins", "job", "handler_tools", "relay", "spool"},
+            "flush", "plugins", "job", "handler_tools", "relay", "spool"},
 }  # fmt: skip
 
 

@@ -289,11 +289,44 @@ def test_a_report_can_be_read() -> None:
     outcomes = (
         Outcome(handler="file", delivered=True, duration=0.0123),
         Outcome(handler="smtp", delivered=False, reason="no route", duration=1.5),
+        Outcome(handler="s3", delivered=False, waiting=True, reason="it is down"),
+        Outcome(handler="logging", delivered=False, waiting=True),
     )
     report = Report(name="build", uid="u", snapshot_id="s", outcomes=outcomes)
-    assert str(report) == (
-        "event build (u)\n  file: delivered (0.012 s)\n  smtp: not delivered: no route (1.500 s)"
-    )
+    assert str(report).splitlines() == [
+        "event build (u)",
+        "  file: delivered (0.012 s)",
+        "  smtp: not delivered: no route (1.500 s)",
+        "  s3: waits in the spool: it is down (0.000 s)",
+        "  logging: waits in the spool (0.000 s)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ok", "kept"),
+    [
+        ([], True, True),
+        (["delivered"], True, True),
+        (["delivered", "failed"], False, False),
+        (["spool"], True, True),
+        (["no spool"], False, False),
+        (["spool", "delivered"], True, True),
+        (["spool", "waiting"], False, True),
+        (["spool", "waiting", "failed"], False, False),
+        (["no spool", "delivered"], False, True),
+        (["no spool", "delivered", "failed"], False, False),
+    ],
+)
+def test_a_report_says_whether_anything_is_lost(outcomes: list[str], ok: bool, kept: bool) -> None:
+    kinds = {
+        "delivered": Outcome(handler="it", delivered=True),
+        "failed": Outcome(handler="it", delivered=False),
+        "waiting": Outcome(handler="it", delivered=False, waiting=True),
+        "spool": Outcome(handler="spool", delivered=True, in_front=True),
+        "no spool": Outcome(handler="spool", delivered=False, in_front=True),
+    }
+    report = Report(name="x", uid="u", snapshot_id="s", outcomes=tuple(kinds[kind] for kind in outcomes))
+    assert (report.ok, report.kept) == (ok, kept)
 
 
 class TestAddHandler:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from cli.command import DIRECT, kept, spool_of
 from e3_event import Event, EventManager
+from e3_event._config import _place
 from e3_event.handler.file import FileHandler
 from e3_event.testing import Recorder
 
@@ -24,6 +27,13 @@ def manager(recorder: Recorder) -> EventManager:
     manager = EventManager()
     manager.handlers["it"] = recorder
     return manager
+
+
+@pytest.fixture
+def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This user keeps events out of the spool."""
+    (tmp_path / "direct.toml").write_text(DIRECT)
+    monkeypatch.setenv("E3_EVENT_CONFIG", str(tmp_path / "direct.toml"))
 
 
 def test_a_block_becomes_an_event(manager: EventManager, recorder: Recorder) -> None:
@@ -119,7 +129,20 @@ def test_a_coroutine_function_is_recorded_while_it_runs(manager: EventManager, r
 
 
 def test_a_delivery_that_fails_never_raises_and_is_in_the_report(
-    manager: EventManager, recorder: Recorder
+    manager: EventManager, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder.failures = [OSError("no route")]
+    recording = manager.record("x")
+    with recording:
+        pass
+    assert recording.report is not None
+    (waiting,) = recording.report.waiting
+    assert (waiting.handler, waiting.reason) == ("it", "OSError: no route")
+    assert "waits for it: OSError: no route" in caplog.text
+
+
+def test_without_a_spool_a_delivery_that_fails_is_in_the_report(
+    manager: EventManager, recorder: Recorder, direct: None
 ) -> None:
     recorder.failures = [OSError("no route")]
     recording = manager.record("x")
@@ -127,6 +150,7 @@ def test_a_delivery_that_fails_never_raises_and_is_in_the_report(
         pass
     assert recording.report is not None
     assert recording.report.failed[0].reason == "OSError: no route"
+    assert [outcome.handler for outcome in recording.report.outcomes] == ["it"]
 
 
 def test_the_handlers_of_the_environment_are_loaded_once(
@@ -143,42 +167,48 @@ def test_the_handlers_of_the_environment_are_loaded_once(
     assert len(list(tmp_path.glob("*.json"))) == 2
 
 
-def test_without_any_handler_events_go_to_the_state_folder(private_environment: Path) -> None:
-    with EventManager().record("kept"):
+def test_without_any_handler_events_are_kept_in_the_users_spool(
+    private_environment: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording = EventManager().record("kept")
+    with recording:
         pass
-    folder = private_environment / ".local/state/e3-event/events"
+    folder = spool_of(private_environment)
     assert folder.stat().st_mode & 0o777 == 0o700
-    (file,) = folder.glob("*.json")
-    assert json.loads(file.read_text())["name"] == "kept"
+    (event,) = kept(folder)
+    assert (event.name, event.status) == ("kept", "ok")
+    assert recording.report is not None
+    assert (recording.report.kept, caplog.records) == (True, [])
 
 
-def test_a_broken_variable_is_logged_and_events_go_to_the_state_folder(
+def test_a_broken_variable_is_logged_and_events_are_kept_for_nobody(
     private_environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("E3_EVENT_HANDLERS", "nonsense=1")
     with EventManager().record("kept"):
         pass
-    assert list((private_environment / ".local/state/e3-event/events").glob("kept-*.json"))
-    assert "E3_EVENT_HANDLERS, entry 1 (nonsense)" in caplog.text
+    assert [event.name for event in kept(spool_of(private_environment))] == ["kept"]
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage().startswith("E3_EVENT_HANDLERS, entry 1 (nonsense): no handler 'nonsense'")
+    assert record.getMessage().endswith(f"; events are kept in {spool_of(private_environment)}")
 
 
-def test_a_foreign_handler_that_can_not_be_made_is_logged_and_the_state_folder_used(
+def test_a_foreign_handler_that_can_not_be_made_is_logged_and_the_event_kept(
     private_environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def make(self: FileHandler, log_dir: str) -> None:
-        if "events" not in log_dir:
-            raise OSError("refused")
-        self.log_dir = log_dir
+        raise OSError("refused")
 
     monkeypatch.setattr(FileHandler, "__init__", make)
     monkeypatch.setenv("E3_EVENT_HANDLERS", "file=elsewhere")
     with EventManager().record("kept"):
         pass
-    assert list((private_environment / ".local/state/e3-event/events").glob("kept-*.json"))
+    assert [event.name for event in kept(spool_of(private_environment))] == ["kept"]
     assert "E3_EVENT_HANDLERS, entry 1 (file): the configuration does not fit (OSError)" in caplog.text
 
 
-def test_without_a_home_it_is_logged_and_nothing_raised(
+def test_a_user_without_a_home_has_a_spool_elsewhere(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def nobody(uid: int) -> None:
@@ -186,11 +216,62 @@ def test_without_a_home_it_is_logged_and_nothing_raised(
 
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", nobody)
-    recording = EventManager().record("x")
-    with recording:
+    with EventManager().record("x"):
         pass
-    assert recording.report is not None
-    assert "there is no folder for events, as this user has no home: set E3_EVENT_HANDLERS" in caplog.text
+    folder = Path(_place.FALLBACK) / f"e3-event-{os.geteuid()}"
+    assert [event.name for event in kept(folder)] == ["x"]
+    assert caplog.records == []
+
+
+def test_where_no_folder_takes_events_they_go_directly_which_is_logged(
+    manager: EventManager,
+    recorder: Recorder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(_place, "FALLBACK", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    for _ in range(2):
+        with manager.record("x"):
+            pass
+    assert [event.name for event in recorder.events] == ["x", "x"]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith("no folder can take events: ")
+    assert record.getMessage().endswith("; they go directly to their handlers")
+
+
+def test_the_spool_is_that_of_the_configuration_file(
+    manager: EventManager, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.toml").write_text(f'[spool]\npath = "{tmp_path}/spool"\nmax_size = "5MiB"\n')
+    monkeypatch.setenv("E3_EVENT_CONFIG", str(tmp_path / "c.toml"))
+    with manager.record("x"):
+        pass
+    assert [event.name for event in kept(tmp_path / "spool")] == ["x"]
+    assert [event.name for event in recorder.events] == ["x"]
+
+
+def test_a_plain_send_event_stays_direct(
+    manager: EventManager, recorder: Recorder, private_environment: Path
+) -> None:
+    with manager.record("recorded"):
+        pass
+    recorder.failures = [OSError("no route")]
+    assert not manager.send_event(Event("sent"))
+    assert [event.name for event in recorder.events] == ["recorded"]
+    assert [event.name for event in kept(spool_of(private_environment))] == ["recorded"]
+
+
+def test_nothing_is_delivered_while_flush_timeout_is_zero(manager: EventManager, recorder: Recorder) -> None:
+    manager.flush_timeout = 0
+    with manager.record("x"):
+        pass
+    assert recorder.events == []
+    assert manager.flush()
+    assert [event.name for event in recorder.events] == ["x"]
 
 
 def test_of_several_threads_one_loads_the_handlers(

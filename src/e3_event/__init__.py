@@ -11,7 +11,7 @@ from ._errors import DeliveryError, E3Error, EventError, RejectedError
 from ._event import Event, Snapshot, logger
 from ._handler import EventHandler
 from ._ids import unique_id
-from ._manager import HANDLERS_VAR, EventManager
+from ._manager import FLUSH_TIMEOUT, HANDLERS_VAR, EventManager
 from ._record import Recording
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ __all__ = [
     "add_handler",
     "default_manager",
     "dispatch",
+    "flush",
     "handler_config_as_env",
     "load_handlers_from_env",
     "logger",
@@ -53,7 +54,7 @@ default_manager = EventManager()
 def send_event(event: Event) -> bool:
     """Send an event with the default manager; see `EventManager.send_event`.
 
-    :return: True if every handler delivered it
+    :return: True if every handler delivered it, or (with a spool among them) it is kept for them
     """
     return default_manager.send_event(event)
 
@@ -64,6 +65,15 @@ def dispatch(event: Event) -> Report:
     :return: an outcome for each handler
     """
     return default_manager.dispatch(event)
+
+
+def flush(timeout: float = FLUSH_TIMEOUT) -> bool:
+    """Deliver what the spool holds for the default manager's handlers; see `EventManager.flush`.
+
+    :param timeout: seconds that it may take
+    :return: True if they are owed nothing any more
+    """
+    return default_manager.flush(timeout)
 
 
 def send_event_from_file(filename: str | os.PathLike[str]) -> bool:

@@ -24,9 +24,12 @@ class EventHandler(abc.ABC):
 
     :cvar requires: modules that must be importable, each with what to install for it:
         `{"boto3": "e3-event[s3]"}`
+    :cvar in_front: whether a manager gives its events to this handler alone, which keeps them for the others
+        (as a spool does: see `Spool.keep`)
     """
 
     requires: ClassVar[Mapping[str, str]] = {}
+    in_front: ClassVar[bool] = False
 
     @abc.abstractmethod
     def send_event(self, event: Event) -> bool:

@@ -15,8 +15,10 @@ from ._record import Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, Self
 
+    from ._config._file import HandlerConfig
     from ._event import Snapshot
     from ._handler import EventHandler
     from ._report import Outcome, Report
@@ -25,6 +27,24 @@ logger = logging.getLogger("e3.event")
 
 #: The environment variable that shares handlers between processes.
 HANDLERS_VAR = "E3_EVENT_HANDLERS"
+#: Seconds for which what was put into a spool is delivered from it at once.
+FLUSH_TIMEOUT = 2.0
+
+
+class Setup:
+    """What the configuration says for the events of `record` and the command.
+
+    :ivar done: whether it was asked
+    :ivar front: name and handler of the spool that stands in front of the handlers; `None`: there is none
+    :ivar named: those of the handlers that are of the configuration file, with what it says of them
+    :ivar complete: whether the handlers are those that the configuration wants; no: it is wrong
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self.front: tuple[str, EventHandler] | None = None
+        self.named: dict[str, HandlerConfig] = {}
+        self.complete = True
 
 
 class EventManager:
@@ -33,28 +53,38 @@ class EventManager:
     A handler is named by its type (`file`) or by its type and a label (`file:archive`), so that there can be
     several of one type.
 
+    Where one of them is a spool (`in_front`), events go into it alone, and from there to the others. `record`
+    and the command put the user's spool in front of all.
+
     :ivar handlers: `{name: handler}`, in the order they are called
+    :ivar flush_timeout: seconds for which `record` delivers what it has put into the spool; 0: it leaves that
+        to `flush`, to a relay, or to the next program that delivers
     """
 
     def __init__(self) -> None:
         self.handlers: dict[str, EventHandler] = {}
+        self.flush_timeout = FLUSH_TIMEOUT
+        self._setup = Setup()
         self._warned = False
         # Keys have the process id: what a thread of the parent held at a fork means nothing to the child.
         self._locks: dict[tuple[int, int], threading.RLock] = {}
         self._telling: set[tuple[int, int]] = set()
+        self._serving: set[tuple[int, int]] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """What `copy` and `pickle` take: all but what belongs to running threads."""
-        return {**self.__dict__, "_locks": {}, "_telling": set()}
+        return {**self.__dict__, "_locks": {}, "_telling": set(), "_serving": set()}
 
     def send_event(self, event: Event) -> bool:
         """Send an event to all handlers, in order; one that fails does not keep it from the next.
 
-        Nothing is kept: what failed is logged and reported, and is lost unless the caller sends it again.
+        Without a spool among them nothing is kept: what failed is logged and reported, and is lost unless the
+        caller sends it again. With one, the event is kept there for the others.
 
-        :return: True if every handler delivered it, and when there is no handler (which is warned about once)
+        :return: True if every handler delivered it, or it is kept for those that did not, and when there is
+            no handler (which is warned about once)
         """
-        return self.dispatch(event).ok
+        return self.dispatch(event).kept
 
     def dispatch(self, event: Event) -> Report:
         """Send an event as `send_event` does, and say for each handler what became of it and why.
@@ -63,25 +93,107 @@ class EventManager:
 
         :return: an outcome for each handler, in the order they were called
         """
+        return self._dispatch(event, *self._front())
+
+    def _dispatch(self, event: Event, name: str = "", front: EventHandler | None = None) -> Report:
+        """Send an event.
+
+        :param name: of the handler in front
+        :param front: the handler that keeps the event for the others; `None`: they are called
+        """
         report, _ = _report_types()
-        if not self.handlers and not self._warned:
+        if not self.handlers and front is None and not self._warned:
             self._warned = True
             logger.warning("there is no handler: events go nowhere (add_handler, or set %s)", HANDLERS_VAR)
+        behind = {name: handler for name, handler in self.handlers.items() if handler is not front}
         with _Attempt() as reading:
             snapshot = event.snapshot()
-        outcomes = tuple(
-            self._deliver(name, handler, snapshot) if reading.delivered else reading.outcome(name)
-            for name, handler in list(self.handlers.items())
-        )
+        if not reading.delivered:
+            outcomes = [reading.outcome(name) for name in ([name, *behind] if front else behind)]
+        elif front is None:
+            outcomes = self._deliver_all(behind, snapshot)
+        else:
+            outcomes = self._keep(name, front, behind, snapshot)
         told = report(
             name=_text(event["name"]),
             uid=_text(event["uid"]),
             snapshot_id=snapshot._snapshot_id if reading.delivered else None,
-            outcomes=outcomes,
+            outcomes=tuple(outcomes),
         )
         if not told.ok:
             self._tell(event, told.failed)
         return told
+
+    def _keep(
+        self, name: str, front: EventHandler, behind: dict[str, EventHandler], snapshot: Snapshot
+    ) -> list[Outcome]:
+        """Give an event to the handler in front, or, if that fails, to those behind it."""
+        setup = self._setup
+        with _Attempt() as attempt:  # several threads at once: what they bring is committed together
+            known = behind if setup.complete else None
+            front.keep(snapshot, known, setup.named)  # type: ignore[attr-defined]  # what is in front has it
+        kept = attempt.outcome(name, in_front=True)
+        if not attempt.delivered:
+            return [kept, *self._deliver_all(behind, snapshot)]
+        _, outcome = _report_types()
+        return [kept, *(outcome(handler=name, delivered=False, waiting=True) for name in behind)]
+
+    def _front(self) -> tuple[str, EventHandler | None]:
+        """The handler in front of the others, if there is one, and its name."""
+        for name, handler in self.handlers.items():
+            if getattr(handler, "in_front", False):
+                return name, handler
+        return "", None
+
+    def _deliver_all(self, handlers: dict[str, EventHandler], snapshot: Snapshot) -> list[Outcome]:
+        return [self._deliver(name, handler, snapshot) for name, handler in handlers.items()]
+
+    def _accept(self, event: Event) -> Report:
+        """Take an event of `record` or the command: into the spool that is set up, if there is one."""
+        return self._dispatch(event, *(self._setup.front or self._front()))
+
+    def _follow(self, event: Event, report: Report, timeout: float | None = None) -> Report:
+        """Deliver what was accepted, for so many seconds (by default `flush_timeout`).
+
+        :return: what has become of it
+        """
+        _, front = self._setup.front or self._front()
+        seconds = self.flush_timeout if timeout is None else timeout
+        if front is None or not report.waiting or not seconds > 0:
+            return report
+        with _Attempt() as following:
+            from ._flush import follow
+
+            report = follow(self, front, report, seconds)
+        if not following.delivered:
+            logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
+        self._tell(event, report.failed)
+        return report
+
+    def _tell_of_waiting(self, event: Event, report: Report) -> None:
+        """Log what waits for a reason other than its turn."""
+        for outcome in report.waiting:
+            if outcome.reason:
+                logger.warning("%r waits for %s: %s", event, outcome.handler, outcome.reason)
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Deliver what a spool in front of the handlers holds for them, also of earlier programs.
+
+        A sink that is known to be down is not waited for, nor what a relay delivers.
+
+        :param timeout: seconds that it may take
+        :return: True if they are owed nothing any more (what was given up, is not); also where no spool is
+        """
+        name, front = self._setup.front or self._front()
+        if front is None:
+            return True
+        from ._flush import flush
+
+        with _Attempt() as flushing:
+            done = flush(self, front, timeout)
+        if not flushing.delivered:
+            logger.error("%s can't deliver: %s", name, flushing.reason)
+        return flushing.delivered and done
 
     def _tell(self, event: Event, failed: tuple[Outcome, ...]) -> None:
         """Log what failed; not again when the log makes events of its records and these fail as well."""
@@ -142,10 +254,7 @@ class EventManager:
         from ._redact import redact
 
         loaded = {}
-        for number, entry in enumerate(os.environ.get(var_name, "").split("|"), 1):
-            if not entry.strip():
-                continue
-            name, _, config = entry.partition("=")
+        for number, name, config in entries_of(var_name):
             if not name:
                 raise EventError(f"{var_name}, entry {number}: a handler's name stands before the `=`")
             where = f"{var_name}, entry {number} ({redact(name)})"
@@ -186,8 +295,16 @@ class EventManager:
         """Let the handlers let go of their connections, each when it is not sending. The manager can still be
         used.
         """
-        for handler in list(self.handlers.values()):
-            self._close(handler)
+        self._close_all()
+
+    def _close_all(self, *, wait: bool = True) -> None:
+        """Close the handlers.
+
+        :param wait: for those that are sending; if not, they are left alone
+        """
+        front = [self._setup.front[1]] if self._setup.front else []
+        for handler in [*self.handlers.values(), *front]:
+            self._close(handler, wait=wait)
 
     def _build(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EventHandler:
         cls = self.get_handler(name)
@@ -203,18 +320,24 @@ class EventManager:
         replaced = {name: self.handlers[name] for name in handlers if name in self.handlers}
         self.handlers.update(handlers)  # in one step: no other thread sees some of them only
         for name in handlers:
+            self._setup.named.pop(name, None)
             logger.info("handler %s added", name)
         for name, old in replaced.items():
             logger.warning("handler %s was there and is replaced; `%s:label` adds another", name, name)
             self._close(old)
 
-    def _close(self, handler: EventHandler) -> None:
+    def _close(self, handler: EventHandler, *, wait: bool = True) -> None:
         close = getattr(handler, "close", None)  # a handler written for e3-core has none
-        if close is not None:
-            with self._lock_of(handler), _Attempt() as attempt:
+        lock = self._lock_of(handler)
+        if close is None or not lock.acquire(blocking=wait):
+            return
+        try:
+            with _Attempt() as attempt:
                 close()
-            if not attempt.delivered:
-                logger.warning("%s can't be closed: %s", type(handler).__name__, attempt.reason)
+        finally:
+            lock.release()
+        if not attempt.delivered:
+            logger.warning("%s can't be closed: %s", type(handler).__name__, attempt.reason)
 
     def _lock_of(self, handler: object) -> threading.RLock:
         return self._locks.setdefault((os.getpid(), id(handler)), threading.RLock())
@@ -244,16 +367,25 @@ class _Attempt:
         self.retry_after = wished if isinstance(wished, (int, float)) else None
         return True
 
-    def outcome(self, handler: str) -> Outcome:
+    def outcome(self, handler: str, *, in_front: bool = False) -> Outcome:
         _, outcome = _report_types()
         return outcome(
             handler=handler,
             delivered=self.delivered,
+            in_front=in_front,
             reason=self.reason,
             rejected=self.rejected,
             retry_after=self.retry_after,
             duration=self.duration,
         )
+
+
+def entries_of(var_name: str) -> Iterator[tuple[int, str, str]]:
+    """The entries of the variable: their numbers from 1, names and configurations."""
+    for number, entry in enumerate(os.environ.get(var_name, "").split("|"), 1):
+        if entry.strip():
+            name, _, config = entry.partition("=")
+            yield number, name, config
 
 
 @functools.cache

@@ -27,7 +27,10 @@ class Recording:
 
     An exception of the block goes on its way. Sending never raises: what failed is logged and in `report`.
     If the manager has no handlers by then, those of `E3_EVENT_HANDLERS` are added, else those of the
-    configuration file; if there are none either, events go to files in the user's state folder.
+    configuration file.
+
+    The event goes into the user's spool (see `docs/delivery.md`), where it survives whatever happens, and
+    from there to the handlers, for which at most the manager's `flush_timeout` is waited.
 
     :ivar report: what became of the event, once it was sent
     """
@@ -48,15 +51,18 @@ class Recording:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
     ) -> Literal[False]:
-        from ._config import default_handlers
+        from ._config import set_up
 
         event = self._event
         if not event._closed:
             event.duration = time.monotonic() - self._started
             _judge(event, error)
             event.close()
-        default_handlers(self._manager)
-        self.report = self._manager.dispatch(event)
+        manager = self._manager
+        set_up(manager)
+        self.report = manager._accept(event)
+        self.report = manager._follow(event, self.report)
+        manager._tell_of_waiting(event, self.report)
         return False
 
     def __call__(self, function: _F) -> _F:

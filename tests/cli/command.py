@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from e3_event import Snapshot
+from e3_event.spool import Spool
+
 COMMAND = [sys.executable, "-m", "e3_event"]
 DEADLINE = 60.0
 
@@ -52,3 +55,21 @@ class Events:
     def attachment(self, name: str = "log") -> bytes:
         event = self.only()
         return (self.folder / f"{event['name']}-{event['uid']}" / name).read_bytes()
+
+
+def spool_of(home: Path) -> Path:
+    """The spool of the user with this home."""
+    return home / ".local/state/e3-event/spool"
+
+
+def kept(folder: Path) -> list[Snapshot]:
+    """What lies in a spool, the newest first."""
+    spool = Spool(folder)
+    try:
+        return [spool.read(found.snapshot_id) for found in spool._events.before(1 << 62, 1000)]
+    finally:
+        spool.close()
+
+
+#: A file that keeps events out of the spool: they go to their handlers at once.
+DIRECT = 'spool = "none"\n'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.command import Events
+from cli.command import DIRECT, Events
 
 
 @pytest.fixture
@@ -14,3 +14,11 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Events:
     monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={folder}")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return Events(folder)
+
+
+@pytest.fixture
+def direct(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This user keeps events out of the spool: they go to their handlers at once."""
+    path = tmp_path_factory.mktemp("direct") / "config.toml"
+    path.write_text(DIRECT)
+    monkeypatch.setenv("E3_EVENT_CONFIG", str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.command import COMMAND, DEADLINE, Events, e3_event
+from cli.command import COMMAND, DEADLINE, Events, e3_event, kept, spool_of
 
 TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
@@ -34,15 +35,35 @@ def one_broken(events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_each_handler_gets_a_test_event_with_an_attachment(events: Events) -> None:
     done = e3_event("check")
     assert done.returncode == 0
-    assert done.stdout.startswith(b"file  delivered in ")
+    spool, file = done.stdout.splitlines()
+    assert spool.startswith(b"spool  delivered in ")
+    assert file.startswith(b"file   delivered in ")
     assert events.only()["name"] == "e3-event-check"
     assert b"a test" in events.attachment()
+
+
+def test_the_spool_keeps_the_test_event_for_nobody(events: Events, private_environment: Path) -> None:
+    e3_event("check")
+    assert [event.name for event in kept(spool_of(private_environment))] == ["e3-event-check"]
+    assert e3_event("relay", "--once").returncode == 0
+    assert events.only()["name"] == "e3-event-check"  # and not twice
+
+
+def test_a_spool_that_can_not_be_used_fails_the_check(events: Events, private_environment: Path) -> None:
+    folder = spool_of(private_environment)
+    folder.mkdir(parents=True)
+    (folder / "spool.db").write_bytes(b"this is no database" * 100)
+    done = e3_event("check")
+    assert done.returncode == 1
+    spool, file = done.stdout.decode().splitlines()
+    assert spool.startswith(f"spool  not delivered: {folder}/spool.db")
+    assert file.startswith("file   delivered in ")
 
 
 def test_one_that_fails_is_named_with_the_reason(one_broken: Events) -> None:
     done = e3_event("check")
     assert done.returncode == 1
-    good, bad = done.stdout.decode().splitlines()
+    _, good, bad = done.stdout.decode().splitlines()
     assert good.startswith("file      delivered in ")
     assert bad.startswith("file:bad  not delivered: Not a directory")
     assert one_broken.only()
@@ -51,7 +72,8 @@ def test_one_that_fails_is_named_with_the_reason(one_broken: Events) -> None:
 def test_the_check_as_json(one_broken: Events) -> None:
     report = json.loads(e3_event("check", "--json").stdout)
     assert report["ok"] is False
-    assert [outcome["delivered"] for outcome in report["outcomes"]] == [True, False]
+    assert [outcome["delivered"] for outcome in report["outcomes"]] == [True, True, False]
+    assert [outcome["in_front"] for outcome in report["outcomes"]] == [True, False, False]
 
 
 @pytest.mark.parametrize("command", ["check", "handlers"])
@@ -78,7 +100,7 @@ def installed() -> dict[str, dict[str, Any]]:
 
 def test_installed_handlers_are_shown_with_what_configures_them(events: Events) -> None:
     shown = installed()
-    assert list(shown) == ["file", "logging", "s3", "smtp"]
+    assert list(shown) == ["file", "logging", "s3", "smtp", "spool"]
     for handler in shown.values():
         assert handler["distribution"] == "e3-event"
         assert handler["configuration"]
@@ -125,18 +147,29 @@ def test_configured_handlers_are_shown_without_secrets(monkeypatch: pytest.Monke
     assert "abcdef" not in e3_event("handlers").stdout.decode()
 
 
-def test_without_configuration_the_default_is_shown(private_environment: Path) -> None:
+def test_without_configuration_no_handler_and_the_usual_spool_are_shown(private_environment: Path) -> None:
     shown = json.loads(e3_event("handlers", "--json").stdout)
-    assert shown["configured_by"] == "default"
-    folder = private_environment / ".local/state/e3-event/events"
-    assert shown["configured"] == [{"name": "file", "configuration": str(folder)}]
+    assert (shown["configured_by"], shown["configured"]) == ("default", [])
+    assert shown["spool"] == str(spool_of(private_environment))
+    lines = e3_event("handlers").stdout.decode().splitlines()
+    assert lines[-5:-3] == [
+        "Configured (neither E3_EVENT_HANDLERS nor a configuration file names any)",
+        "  none",
+    ]
+    assert lines[-2:] == ["Spool", f"  {spool_of(private_environment)}"]
+
+
+def test_a_spool_among_the_handlers_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    shown = json.loads(e3_event("handlers", "--json", E3_EVENT_HANDLERS=f"spool={tmp_path}|logging").stdout)
+    assert shown["spool"] == str(tmp_path)
+    assert [handler["name"] for handler in shown["configured"]] == ["spool", "logging"]
 
 
 def test_a_wrong_configuration_shows_what_is_installed_all_the_same() -> None:
     done = e3_event("handlers", "--json", E3_EVENT_HANDLERS="fil=/x")
     assert done.returncode == 2
     shown = json.loads(done.stdout)
-    assert len(shown["installed"]) == 4
+    assert len(shown["installed"]) == 5
     assert shown["configured"] == []
     assert "no handler 'fil'" in shown["error"]
 
@@ -160,12 +193,14 @@ def test_a_foreign_handler_that_can_not_tell_its_configuration_is_no_traceback(
 
 
 @pytest.mark.parametrize("command", [["send", "x"], ["check"], ["handlers"]])
-def test_without_a_home_what_to_set_is_told_in_one_line(
-    command: list[str], monkeypatch: pytest.MonkeyPatch
+def test_without_a_home_events_are_kept_elsewhere(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("HOME")
-    code = f"import pwd; pwd.getpwuid = {{}}.__getitem__; import e3_event.cli; e3_event.cli.main({command})"
+    code = (
+        "import pwd; pwd.getpwuid = {}.__getitem__; import e3_event._config._place as place, e3_event.cli;"
+        f"place.FALLBACK = {str(tmp_path)!r}; e3_event.cli.main({command})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=DEADLINE, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count(b"\n") == 1
-    assert b"set E3_EVENT_HANDLERS or XDG_STATE_HOME" in done.stderr
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [path.name for path in tmp_path.iterdir()] == [f"e3-event-{os.geteuid()}"]

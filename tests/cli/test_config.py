@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.command import DEADLINE, Events, e3_event
+from cli.command import DEADLINE, Events, e3_event, kept, spool_of
 
 SECRET = "hunter2-correct-horse"
 
@@ -64,7 +64,7 @@ def test_events_go_to_the_handlers_of_the_file(command: list[str], file: Path, e
 
 def test_the_check_and_the_list_name_them_as_the_file_does(file: Path, events: Events) -> None:
     checked = e3_event("--config", file, "check")
-    assert checked.stdout.startswith(b"archive  delivered in ")
+    assert checked.stdout.splitlines()[1].startswith(b"archive  delivered in ")
     shown = json.loads(e3_event("--config", file, "handlers", "--json").stdout)
     assert shown["configured"] == [{"name": "archive", "configuration": str(events.folder)}]
     assert shown["configured_by"] == str(file)
@@ -112,10 +112,10 @@ def test_a_wrong_file_does_not_keep_a_command_from_running(wrong: Path, private_
     done = e3_event("--config", wrong, "run", "--name", "x", "sh", "-c", "exit 3")
     assert done.returncode == 3
     (line,) = lines(done)
-    folder = private_environment / ".local/state/e3-event/events"
+    folder = spool_of(private_environment)
     assert line.startswith(f"e3-event: {wrong}, line 2: spool.max_sise")
-    assert line.endswith(f"; the event goes to {folder}")
-    assert Events(folder).only()["name"] == "x"
+    assert line.endswith(f"; events are kept in {folder}")
+    assert [event.name for event in kept(folder)] == ["x"]
 
 
 def test_a_file_that_is_named_has_to_be_there() -> None:
@@ -167,11 +167,13 @@ def entries(*arguments: str | Path, handlers: str = "") -> dict[str, tuple[Any, 
     return {".".join(entry["key"]): (entry["value"], entry["source"]) for entry in shown["entries"]}
 
 
-def test_what_is_in_force_is_shown_with_where_it_comes_from(file: Path, events: Events) -> None:
+def test_what_is_in_force_is_shown_with_where_it_comes_from(
+    file: Path, events: Events, private_environment: Path
+) -> None:
     with file.open("a") as text:
         text.write('retry.attempts = 3\n[spool]\nmax_size = "2GiB"\n')
     assert entries("--config", file) == {
-        "spool.path": (None, "default"),
+        "spool.path": (str(spool_of(private_environment)), "default"),
         "spool.max_size": (2 << 30, f"{file}, line 6"),
         "spool.retention": (30 * 86400, "default"),
         "handlers.archive.type": ("file", f"{file}, line 2"),
@@ -181,10 +183,12 @@ def test_what_is_in_force_is_shown_with_where_it_comes_from(file: Path, events: 
         "handlers.archive.retry.first": (5, "default"),
         "handlers.archive.retry.longest": (3600, "default"),
         "handlers.archive.order": ("live", "default"),
+        "handlers.archive.rate": (None, "default"),
+        "handlers.archive.deadline": (300, "default"),
     }
     shown = e3_event("--config", file, "config", "show").stdout.decode().splitlines()
     assert [line.split() for line in shown[:2]] == [
-        ["spool.path", "=", "(not", "set)", "#", "default"],
+        ["spool.path", "=", f'"{spool_of(private_environment)}"', "#", "default"],
         ["spool.max_size", "=", "2147483648", "#", f"{file},", "line", "6"],
     ]
 
@@ -195,9 +199,15 @@ def test_handlers_of_the_variable_are_shown_in_place_of_the_files(file: Path) ->
     assert "handlers.archive.type" not in found
 
 
-def test_without_a_file_the_default_is_shown(private_environment: Path) -> None:
-    folder = private_environment / ".local/state/e3-event/events"
-    assert entries()["handlers.file"] == (str(folder), "default")
+def test_without_a_file_the_usual_spool_is_shown_and_no_handler(private_environment: Path) -> None:
+    found = entries()
+    assert found["spool.path"] == (str(spool_of(private_environment)), "default")
+    assert not any(key.startswith("handlers") for key in found)
+
+
+def test_the_spool_that_the_variable_names_is_shown(file: Path, tmp_path: Path) -> None:
+    found = entries("--config", file, handlers=f"spool={tmp_path}/other|logging")
+    assert found["spool.path"] == (f"{tmp_path}/other", "E3_EVENT_HANDLERS")
 
 
 def test_a_spool_that_is_none_is_shown_so(tmp_path: Path) -> None:

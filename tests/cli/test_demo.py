@@ -28,4 +28,8 @@ def test_the_demo_builds_the_wheel_and_shows_what_was_sent(tmp_path: Path) -> No
     assert event.read_text() in done.stdout
     assert done.stdout.count(f"Successfully built {wheel.name}") == 2  # live, and from the log
     assert "API_TOKEN=[redacted]" in done.stdout
+    assert "e3-event: the event deploy waits for file:archive: " in done.stdout
+    (waited,) = (tmp_path / "demo/archive").glob("deploy-*.json")
+    assert str(waited) in done.stdout
+    assert (waited.parent / f"deploy-{json.loads(waited.read_text())['uid']}/log").read_text() == "deployed\n"
     assert "\033" not in done.stdout

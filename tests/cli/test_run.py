@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.command import COMMAND, DEADLINE, Events, e3_event, start
+from cli.command import COMMAND, DEADLINE, Events, e3_event, kept, spool_of, start
 
 PYTHON = sys.executable
 
@@ -225,6 +225,17 @@ def test_secrets_in_the_command_are_not_stored(events: Events) -> None:
 
 def test_a_failed_delivery_is_one_line_and_the_exit_code_is_the_commands(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    for _ in range(4):  # with the third the sink is down, which is no line of its own
+        done = e3_event("run", "sh", "-c", "exit 5", E3_EVENT_HANDLERS=f"file={tmp_path}/file/events")
+        assert done.returncode == 5
+        assert done.stderr.count(b"\n") == 1
+        assert b"the event sh waits for file: " in done.stderr
+        assert b"Not a directory: " in done.stderr
+
+
+@pytest.mark.usefixtures("direct")
+def test_without_a_spool_a_failed_delivery_is_one_line_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     done = e3_event("run", "sh", "-c", "exit 5", E3_EVENT_HANDLERS=f"file={tmp_path}/file/events")
     assert done.returncode == 5
     assert done.stderr.count(b"\n") == 1
@@ -236,14 +247,31 @@ def test_a_broken_configuration_does_not_keep_the_command_from_running(private_e
     assert (done.returncode, done.stdout) == (5, b"ran\n")
     assert done.stderr.count(b"\n") == 1
     assert b"E3_EVENT_HANDLERS, entry 1 (fil): no handler 'fil' is installed; installed: file" in done.stderr
-    assert Events(private_environment / ".local/state/e3-event/events").only()["exit_code"] == 5
+    (event,) = kept(spool_of(private_environment))
+    assert event.exit_code == 5
 
 
-def test_without_configuration_events_go_to_the_state_folder(tmp_path: Path) -> None:
-    assert e3_event("run", "true", XDG_STATE_HOME=str(tmp_path)).returncode == 0
-    assert Events(tmp_path / "e3-event/events").only()["name"] == "true"
+def test_what_a_broken_variable_keeps_goes_to_nobody_elses_handlers(
+    events: Events, tmp_path: Path, private_environment: Path
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(f'[handlers.archive]\ntype = "file"\nlog_dir = "{events.folder}"\n')
+    assert e3_event("--config", config, "run", "echo", "first", E3_EVENT_HANDLERS="").returncode == 0
+    assert e3_event("--config", config, "run", "false", E3_EVENT_HANDLERS="fil=/x").returncode == 1
+    assert e3_event("--config", config, "relay", "--once", E3_EVENT_HANDLERS="").returncode == 0
+    assert events.only()["name"] == "echo"
+    assert [event.name for event in kept(spool_of(private_environment))] == ["false", "echo"]
 
 
+def test_without_configuration_events_are_kept_in_the_users_spool(tmp_path: Path) -> None:
+    done = e3_event("run", "echo", "hi", XDG_STATE_HOME=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, b"")
+    (event,) = kept(tmp_path / "e3-event/spool")
+    assert event.name == "echo"
+    assert [attachment.name for attachment in event.attachments] == ["log"]
+
+
+@pytest.mark.usefixtures("direct")
 def test_a_full_disk_ends_the_log_and_nothing_else(events: Events) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

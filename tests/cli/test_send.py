@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.command import Events, e3_event
+from cli.command import Events, e3_event, kept, spool_of
 from e3_event import Event
 
 
@@ -48,15 +48,96 @@ def test_a_dump_is_sent(events: Events, tmp_path: Path) -> None:
     assert (sent["uid"], sent["name"], sent["compiled"]) == (event.uid, "nightly", 214)
 
 
-def test_what_was_not_delivered_is_told_for_each_handler(events: Events, tmp_path: Path) -> None:
+@pytest.fixture
+def two_broken(events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three handlers the first and the last can't deliver."""
     (tmp_path / "file").touch()
     handlers = f"file:a={tmp_path}/file/x|file={events.folder}|file:b={tmp_path}/file/y"
-    done = e3_event("send", "x", E3_EVENT_HANDLERS=handlers)
+    monkeypatch.setenv("E3_EVENT_HANDLERS", handlers)
+
+
+@pytest.mark.usefixtures("two_broken")
+def test_what_waits_and_why_is_told_for_each_handler_and_is_no_failure(events: Events) -> None:
+    done = e3_event("send", "x")
+    assert done.returncode == 0
+    first, second = done.stderr.decode().splitlines()
+    assert first.startswith("e3-event: the event x waits for file:a: Not a directory")
+    assert second.startswith("e3-event: the event x waits for file:b: Not a directory")
+    assert events.only()["name"] == "x"
+
+
+@pytest.mark.usefixtures("two_broken", "direct")
+def test_without_a_spool_what_was_not_delivered_is_told_and_a_failure(events: Events) -> None:
+    done = e3_event("send", "x")
     assert done.returncode == 1
     first, second = done.stderr.decode().splitlines()
-    assert first.startswith("e3-event: not delivered by file:a: Not a directory")
-    assert second.startswith("e3-event: not delivered by file:b: Not a directory")
+    assert first.startswith("e3-event: the event x was not delivered by file:a: Not a directory")
+    assert second.startswith("e3-event: the event x was not delivered by file:b: Not a directory")
     assert events.only()["name"] == "x"
+
+
+def test_what_waits_is_delivered_by_the_next_one(events: Events, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    retry = 'retry = { first = "10ms", longest = "10ms" }'
+    config.write_text(f'[handlers.a]\ntype = "file"\nlog_dir = "{events.folder}"\n{retry}\n')
+    events.folder.touch()
+    first = e3_event("--config", config, "send", "first", E3_EVENT_HANDLERS="")
+    assert (first.returncode, first.stderr.count(b"\n")) == (0, 1)
+    events.folder.unlink()
+    assert e3_event("--config", config, "send", "next", E3_EVENT_HANDLERS="").returncode == 0
+    assert sorted(event["name"] for event in events.all()) == ["first", "next"]
+
+
+def test_what_is_not_to_be_delivered_now_is_kept(events: Events, private_environment: Path) -> None:
+    done = e3_event("send", "x", "--flush-timeout", "0")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not events.folder.exists()
+    assert [event.name for event in kept(spool_of(private_environment))] == ["x"]
+    assert e3_event("relay", "--once").returncode == 0
+    assert events.only()["name"] == "x"
+
+
+def test_what_is_given_up_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = tmp_path / "c.toml"
+    config.write_text(f'[handlers.file]\nlog_dir = "{tmp_path}/file/x"\nretry = {{ attempts = 1 }}\n')
+    done = e3_event("--config", config, "send", "x")
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(
+        "e3-event: the event x was not delivered by file: given up after 1 attempts: Not a dir"
+    )
+
+
+def test_a_spool_that_can_not_be_used_is_told_and_the_event_goes_directly(
+    events: Events, private_environment: Path
+) -> None:
+    folder = spool_of(private_environment)
+    folder.mkdir(parents=True)
+    (folder / "spool.db").write_bytes(b"this is no database" * 100)
+    done = e3_event("send", "x")
+    assert done.returncode == 0
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"e3-event: the event x was not kept by spool: {folder}/spool.db: ")
+    assert events.only()["name"] == "x"
+    alone = e3_event("send", "x", E3_EVENT_HANDLERS="")
+    assert (alone.returncode, alone.stderr.count(b"\n")) == (1, 1)
+
+
+@pytest.mark.parametrize("by", ["file", "variable"])
+def test_a_spool_that_is_named_and_can_not_be_used_is_a_wrong_configuration(
+    by: str, events: Events, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    config = tmp_path / "c.toml"
+    config.write_text(f'spool.path = "{tmp_path}/file/spool"\n' if by == "file" else "")
+    named = f"spool={tmp_path}/file/spool|" if by == "variable" else ""
+    handlers = f"{named}file={events.folder}"
+    done = e3_event("--config", config, "send", "x", E3_EVENT_HANDLERS=handlers)
+    assert done.returncode == 2
+    told = f"e3-event: {tmp_path}/file/spool: the spool can't be made: File exists\n"
+    assert done.stderr.decode() == told
+    assert not events.folder.exists()
 
 
 @pytest.mark.parametrize("works", [True, False])
@@ -65,14 +146,15 @@ def test_a_program_reads_the_report_as_json(works: bool, events: Events, tmp_pat
     folder = events.folder if works else tmp_path / "file/x"
     done = e3_event("send", "x", "--json", E3_EVENT_HANDLERS=f"file={folder}")
     report = json.loads(done.stdout)
-    assert done.returncode == (0 if works else 1)
-    assert report["ok"] is works
+    assert done.returncode == 0
+    assert (report["ok"], report["kept"]) == (works, True)
     assert report["name"] == "x"
     assert report["uid"]
     assert report["snapshot_id"]
-    (outcome,) = report["outcomes"]
-    assert outcome["handler"] == "file"
-    assert outcome["delivered"] is works
+    spool, outcome = report["outcomes"]
+    assert (spool["handler"], spool["delivered"], spool["in_front"]) == ("spool", True, True)
+    assert (outcome["handler"], outcome["in_front"]) == ("file", False)
+    assert (outcome["delivered"], outcome["waiting"]) == (works, not works)
     assert bool(outcome["reason"]) is not works
 
 

@@ -91,10 +91,10 @@ def test_an_interrupt_while_the_event_is_sent_keeps_the_exit_code(tmp_path: obje
     code = (
         "import sys, time, e3_event.cli\n"
         "from e3_event.handler.file import FileHandler\n"
-        "def wait(self, event):\n"
+        "def wait(self, events):\n"
         "    print('sending', flush=True)\n"
         "    time.sleep(100)\n"
-        "FileHandler.send_event = wait\n"
+        "FileHandler.send_events = wait\n"
         "e3_event.cli.main(['run', 'sh', '-c', 'exit 7'])\n"
     )
     command = [sys.executable, "-c", code]
@@ -107,4 +107,4 @@ def test_an_interrupt_while_the_event_is_sent_keeps_the_exit_code(tmp_path: obje
         assert process.stdout.readline() == b"sending\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 7
-        assert process.stderr.read() == b"e3-event: the event sh may not have been sent: KeyboardInterrupt\n"
+        assert process.stderr.read() == b"e3-event: the event sh is kept, and delivered later\n"

@@ -183,7 +183,7 @@ def test_the_extra_of_a_shipped_handler_is_named(fresh: Fresh) -> None:
 
 
 def test_an_unknown_handler_is_answered_with_the_installed_ones(strange: Fresh) -> None:
-    installed = "both, broken, file, gone, logging, nameless, needy, s3, smtp"
+    installed = "both, broken, file, gone, logging, nameless, needy, s3, smtp, spool"
     assert refusal(strange, "pigeon=x") == (
         f"E3_EVENT_HANDLERS, entry 2 (pigeon): no handler 'pigeon' is installed; installed: {installed}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -14,14 +15,16 @@ from hypothesis import strategies as st
 
 from config.files import SMTP, Write, load, problems
 from e3_event import EventError, EventManager, _config
-from e3_event._config import default_handlers, find_config, load_handlers
+from e3_event._config import configure, find_config, load_handlers, set_up
 from e3_event._config._document import ConfigError
-from e3_event._config._file import SpoolConfig
+from e3_event._config._place import SpoolConfig
+from e3_event._config._subscribers import load_subscribers
 from e3_event._config._values import duration, size
 from e3_event._retry import RetryPolicy
 from e3_event.handler.file import FileHandler
 from e3_event.handler.smtp import SMTPHandler
 from e3_event.handler_tools import Secret
+from e3_event.spool import Key, key_of
 
 
 def test_a_whole_file_becomes_typed_values(write: Write) -> None:
@@ -240,16 +243,73 @@ def test_a_wrong_file_adds_no_handler(own_file: Path) -> None:
     assert manager.handlers == {}
 
 
-def test_a_wrong_file_is_logged_and_events_go_to_the_state_folder(
+def test_a_wrong_file_is_logged_and_events_are_kept_in_the_usual_spool(
     own_file: Path, private_environment: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own_file.write_text("[handlers.fil]\n")
     manager = EventManager()
-    default_handlers(manager)
+    set_up(manager)
     (record,) = caplog.records
-    folder = private_environment / ".local/state/e3-event/events"
+    folder = private_environment / ".local/state/e3-event/spool"
     assert record.getMessage().startswith(f"{own_file}, line 1: handlers.fil.type: is missing")
-    assert record.getMessage().endswith("; events go to the state folder")
-    handler = manager.handlers["file"]
-    assert isinstance(handler, FileHandler)
-    assert handler.log_dir == str(folder)
+    assert record.getMessage().endswith(f"; events are kept in {folder}")
+    assert manager.handlers == {}
+
+
+def test_a_wrong_file_is_told_also_where_the_variable_has_the_handlers(
+    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_file.write_text("[spol]\n")
+    monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
+    manager = EventManager()
+    with pytest.raises(ConfigError):
+        configure(manager)
+    set_up(manager)
+    assert "spol: no such key" in caplog.text
+    assert list(manager.handlers) == ["file"]
+
+
+def test_what_a_file_says_of_a_handler_counts_for_its_subscriber(own_file: Path) -> None:
+    own_file.write_text(
+        '[handlers.archive]\ntype = "file"\nlog_dir = "a"\norder = "strict"\nrate = 2\ndeadline = "1m"\n'
+        "retry = { attempts = 3 }\n"
+    )
+    (subscriber,), source = load_subscribers()
+    assert source == str(own_file)
+    assert subscriber.key == Key("archive")
+    assert (subscriber.order, subscriber.rate, subscriber.deadline) == ("strict", 2.0, 60.0)
+    assert subscriber.retry == RetryPolicy(attempts=3)
+    made = subscriber.build()
+    assert isinstance(made, FileHandler)
+    assert made is not subscriber.build()
+
+
+def test_a_handler_of_the_variable_is_known_by_its_name_and_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("E3_EVENT_HANDLERS", "file:job=/jobs|spool=/spool")
+    (subscriber,), source = load_subscribers()
+    assert source == "E3_EVENT_HANDLERS"
+    fingerprint = hashlib.sha256(b"file:job=/jobs").hexdigest()[:16]
+    assert subscriber.key == Key("file:job", fingerprint)
+    monkeypatch.setenv("E3_EVENT_HANDLERS", "file:job=/others")
+    assert load_subscribers()[0][0].key != subscriber.key
+
+
+def test_a_fingerprint_is_of_no_secret(write: Write) -> None:
+    keys = set()
+    for password in ("hunter2", "hunter3"):
+        handler = load(write(SMTP + f'password = "{password}"\n')).handlers["oncall"].build()
+        keys.add(key_of("oncall", handler))
+    assert len(keys) == 1
+    assert key_of("oncall", FileHandler("x")) not in keys
+
+
+def test_a_file_with_handlers_goes_before_the_variable_for_a_relay(
+    own_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_file.write_text('[handlers.archive]\ntype = "file"\nlog_dir = "a"\n')
+    monkeypatch.setenv("E3_EVENT_HANDLERS", "file=/x")
+    assert [subscriber.name for subscriber in load_subscribers()[0]] == ["archive"]
+    own_file.write_text("[spool]\n")
+    assert [subscriber.name for subscriber in load_subscribers()[0]] == ["file"]

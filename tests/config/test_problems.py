@@ -73,7 +73,7 @@ ONE_PROBLEM = {
     "a handler without a type": (
         '[handlers.oncall]\nlog_dir = "x"\n',
         "line 1: handlers.oncall.type",
-        'is missing, and no handler "oncall" is installed; there are: file, logging, s3, smtp',
+        'is missing, and no handler "oncall" is installed; there are: file, logging, s3, smtp, spool',
     ),
     "a name of another type": (
         '[handlers.file]\ntype = "smtp"\n',

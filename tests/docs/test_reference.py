@@ -14,7 +14,8 @@ import pytest
 
 import e3_event
 from e3_event import handler_tools, testing
-from e3_event._config._file import HANDLER_KEYS, SpoolConfig
+from e3_event._config._file import HANDLER_KEYS
+from e3_event._config._place import SpoolConfig
 from e3_event._retry import RetryPolicy
 from e3_event.handler import BUILT_IN
 

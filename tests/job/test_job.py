@@ -43,7 +43,7 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
 ) -> None:
     monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
     job = run_command(["true"], manager=EventManager())
-    assert [outcome.handler for outcome in job.report.outcomes] == ["file"]
+    assert [outcome.handler for outcome in job.report.outcomes] == ["spool", "file"]
     assert list(tmp_path.glob("true-*.json"))
 
 
@@ -60,11 +60,14 @@ def test_the_output_need_not_pass_through(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_failed_delivery_does_not_raise(manager: EventManager, recorder: Recorder) -> None:
+def test_a_failed_delivery_does_not_raise(
+    manager: EventManager, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
     recorder.failures = [OSError("sink is down")]
     job = run_command(["true"], manager=manager)
     assert job.ending.status == "ok"
-    assert job.report.failed[0].reason == "OSError: sink is down"
+    assert job.report.waiting[0].reason == "OSError: sink is down"
+    assert "waits for recorder: OSError: sink is down" in caplog.text
 
 
 def test_the_same_event_can_be_sent_again(manager: EventManager, recorder: Recorder) -> None:

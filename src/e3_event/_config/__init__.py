@@ -1,4 +1,4 @@
-"""Environment and TOML file -> named handlers: what `record` and the command use when nobody added any."""
+"""Environment and TOML file -> handlers, and the spool in front of them: for `record` and the command."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ import os
 from e3_event._errors import EventError
 from e3_event._manager import HANDLERS_VAR
 
+from ._folders import user_folder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from e3_event._handler import EventHandler
     from e3_event._manager import EventManager
+
+    from ._file import Config
 
 logger = logging.getLogger("e3.event")
 
@@ -20,23 +27,52 @@ CONFIG_VAR = "E3_EVENT_CONFIG"
 SYSTEM_FILE = "/etc/e3-event/config.toml"
 
 
-def default_handlers(manager: EventManager) -> None:
-    """Give *manager* the configured handlers if it has none, else `file` in the state folder.
+def set_up(manager: EventManager) -> None:
+    """Ask the configuration, once a manager, for `record` and what else must not raise: see `configure`.
 
-    A configuration that is wrong is logged, and the state folder is used, so that the event is not lost. That
-    there is none is logged too. Never raises. Of several threads one does it.
+    What is wrong is logged. Of several threads one does it.
     """
+    if manager._setup.done:
+        return
     with manager._lock_of(manager):
-        if manager.handlers:
-            return
-        try:
-            load_handlers(manager)
-        except EventError as error:
-            logger.error("%s; events go to the state folder", error)
-        try:
-            use_state_folder(manager)
-        except EventError as error:
-            logger.error("%s", error)
+        if not manager._setup.done:
+            configure(manager, tell=logger.error)
+
+
+def configure(
+    manager: EventManager, file: str | None = None, tell: Callable[..., object] | None = None
+) -> str:
+    """Give *manager* the spool that stands in front of its handlers and, if it has none, the configured ones.
+
+    There is no spool in front if the configuration says so, if one of the handlers is one, and (which is a
+    warning) if no folder can take one.
+
+    :param file: the configuration file, as for `find_config`
+    :param tell: takes a format and what is wrong; without it that is raised
+    :return: where the handlers come from, as of `load_handlers`
+    :raises EventError: the configuration is wrong, and nothing was added; says what would be right. Or (if
+        nothing takes it) the spool that it names can't be used
+    """
+    setup = manager._setup
+    problems = []
+    config, source = None, ""
+    try:
+        config = read_config(file)
+    except EventError as error:
+        problems.append(error)
+    try:
+        source = "" if manager.handlers else _add_handlers(manager, config)
+    except EventError as error:
+        problems.append(error)
+        setup.complete = handlers_source(file) != HANDLERS_VAR
+    if problems and tell is None:
+        raise problems[0]
+    setup.front = _front(manager, config, is_variable=source == HANDLERS_VAR, must_open=tell is None)
+    if tell is not None:
+        for problem in problems:
+            tell("%s; %s", str(problem).strip(), _where_events_go(manager))
+    setup.done = True
+    return source
 
 
 def load_handlers(manager: EventManager, file: str | None = None) -> str:
@@ -46,18 +82,73 @@ def load_handlers(manager: EventManager, file: str | None = None) -> str:
     :return: where they come from: the name of the variable, the path of the file; nothing: there are none
     :raises EventError: the configuration is wrong, and nothing was added; says what would be right
     """
-    source = handlers_source(file)
-    if source == HANDLERS_VAR:
-        manager.load_handlers_from_env(HANDLERS_VAR)
-        return source
-    if source:
-        from ._file import load_config
+    return _add_handlers(manager, None if _is_set() else read_config(file))
 
-        handlers = load_config(source).handlers
-        if handlers:
-            manager._add({name: handler.build() for name, handler in handlers.items()})
-            return source
-    return ""
+
+def read_config(file: str | None = None) -> Config | None:
+    """Read the configuration file.
+
+    :param file: as for `find_config`
+    :return: `None`: there is none
+    :raises ConfigError: it is wrong; names every problem
+    """
+    path = find_config(file)
+    if path is None:
+        return None
+    from ._file import load_config
+
+    return load_config(path)
+
+
+def _add_handlers(manager: EventManager, config: Config | None) -> str:
+    if _is_set():
+        manager.load_handlers_from_env(HANDLERS_VAR)
+        return HANDLERS_VAR
+    if config is None or not config.handlers:
+        return ""
+    manager._add({name: handler.build() for name, handler in config.handlers.items()})
+    manager._setup.named = dict(config.handlers)
+    return config.document.path
+
+
+def _front(
+    manager: EventManager, config: Config | None, *, is_variable: bool, must_open: bool
+) -> tuple[str, EventHandler] | None:
+    """The spool in front of the handlers; `None`: there is none, or it is one of them.
+
+    :param is_variable: whether the handlers are of `E3_EVENT_HANDLERS`
+    :param must_open: whether one that is named has to be usable
+    """
+    from ._place import SpoolConfig, opened, spool_handler, take_settings
+
+    settings = SpoolConfig() if config is None else config.spool
+    name, own = manager._front()
+    if own is not None and name not in manager._setup.named:
+        if is_variable:
+            handler = take_settings(own, settings or SpoolConfig())  # type: ignore[arg-type]  # what it names
+            if must_open:
+                opened(handler)
+        return None
+    if settings is None:
+        return None
+    try:
+        handler = spool_handler(settings)
+    except EventError as error:
+        logger.warning("%s; they go directly to their handlers", str(error).strip())
+        return None
+    if settings.path and must_open:
+        opened(handler)
+    return "spool", handler
+
+
+def _where_events_go(manager: EventManager) -> str:
+    if manager._setup.front:
+        return f"events are kept in {getattr(manager._setup.front[1], 'path', 'a spool')}"
+    return "events go directly to their handlers" if manager.handlers else "events are lost"
+
+
+def _is_set() -> bool:
+    return bool(os.environ.get(HANDLERS_VAR, "").strip(" |"))
 
 
 def handlers_source(file: str | None = None) -> str:
@@ -65,7 +156,7 @@ def handlers_source(file: str | None = None) -> str:
 
     :param file: the configuration file, as for `find_config`
     """
-    return HANDLERS_VAR if os.environ.get(HANDLERS_VAR, "").strip(" |") else find_config(file) or ""
+    return HANDLERS_VAR if _is_set() else find_config(file) or ""
 
 
 def find_config(file: str | None = None) -> str | None:
@@ -82,41 +173,12 @@ def find_config(file: str | None = None) -> str | None:
 
 def usual_files() -> list[str]:
     """The configuration files that are looked for: the user's own, and that of the machine."""
-    from platformdirs import site_config_path, user_config_path
+    system = SYSTEM_FILE
+    if os.name != "posix":
+        from platformdirs import site_config_path
 
-    files = [SYSTEM_FILE if os.name == "posix" else os.fspath(site_config_path("e3-event") / "config.toml")]
+        system = os.fspath(site_config_path("e3-event") / "config.toml")
     try:
-        return [os.fspath(user_config_path("e3-event") / "config.toml"), *files]
-    except RuntimeError:  # this user has no home
-        return files
-
-
-def use_state_folder(manager: EventManager) -> None:
-    """Give *manager* a `file` handler in the state folder if it has no handler.
-
-    The folder is made for its owner alone, as the XDG base directory specification wants it.
-
-    :raises EventError: there is no such folder
-    """
-    if not manager.handlers:
-        folder = state_folder()
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-        except OSError:  # the handler tells when an event is sent
-            pass
-        manager.add_handler("file", folder)
-
-
-def state_folder() -> str:
-    """The folder of the `file` handler that is used when none is configured (the user's own).
-
-    :raises EventError: this user has no home folder
-    """
-    from platformdirs import user_state_path
-
-    try:
-        return os.fspath(user_state_path("e3-event") / "events")
-    except RuntimeError as error:
-        raise EventError(
-            "there is no folder for events, as this user has no home: set E3_EVENT_HANDLERS or XDG_STATE_HOME"
-        ) from error
+        return [os.path.join(user_folder("config"), "config.toml"), system]
+    except EventError:  # this user has no home
+        return [system]

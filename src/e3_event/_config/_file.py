@@ -16,6 +16,7 @@ from e3_event._retry import DEADLINE, RetryPolicy
 
 from ._arguments import masked, take_arguments
 from ._document import Document, did_you_mean, dotted
+from ._place import SpoolConfig
 from ._values import count, duration, path, positive, shown, size, text
 
 TYPE_CHECKING = False
@@ -32,19 +33,6 @@ logger = logging.getLogger("e3.event")
 #: Keys of a handler's table that are ours; the others are arguments of its constructor.
 HANDLER_KEYS = ("type", "retry", "order", "rate", "deadline", "when")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
-
-
-class SpoolConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Where snapshots wait.
-
-    :ivar path: the folder; `None` is the user's own
-    :ivar max_size: bytes that it may take
-    :ivar retention: seconds that a settled event is kept
-    """
-
-    path: str | None = None
-    max_size: int = 1 << 30
-    retention: float = 30 * 86400.0
 
 
 class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True):

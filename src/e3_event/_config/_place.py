@@ -1,34 +1,145 @@
-"""Where the spool lies that the configuration names."""
+"""Where the spool lies: what the configuration says, else the user's folder, else one in /var/tmp."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 
-from e3_event._errors import SpoolError
-from e3_event.spool import Spool
+import msgspec
 
-from . import find_config
+from e3_event._errors import EventError, SpoolError
+from e3_event._manager import HANDLERS_VAR, entries_of
+from e3_event._plugins import find
+
+from ._folders import user_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from e3_event.handler.spool import SpoolHandler
+    from e3_event.spool import Spool
+
+logger = logging.getLogger("e3.event")
+
+#: Survives a reboot, and is there for every user.
+FALLBACK = "/var/tmp"  # noqa: S108  what lies in it is checked to be the user's own
 
 
-def open_spool(file: str | None = None) -> Spool:
-    """Open the spool of the configuration file, else that of the user.
+class SpoolConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where snapshots wait.
+
+    :ivar path: the folder; `None` is the user's own
+    :ivar max_size: bytes that it may take
+    :ivar retention: seconds that a settled event is kept
+    """
+
+    path: str | None = None
+    max_size: int = 1 << 30
+    retention: float = 30 * 86400.0
+
+
+def open_spool(file: str | None = None, *, variable: bool = True) -> Spool:
+    """Open the spool that `record` and the command put events into.
 
     :param file: the configuration file, as for `find_config`
+    :param variable: whether one that `E3_EVENT_HANDLERS` names counts
     :raises EventError: the configuration is wrong, or says that there is no spool
     :raises SpoolError: the spool can't be used; says why
     """
-    from ._file import SpoolConfig, load_config
+    from . import read_config
 
-    path = find_config(file)
-    config = load_config(path).spool if path else SpoolConfig()
-    if config is None:
-        raise SpoolError('there is no spool: the configuration says `spool = "none"`', path)
-    place = config.path or spool_folder()
-    return Spool(place, max_size=config.max_size, retention=config.retention)
+    config = read_config(file)
+    handler = named_spool() if variable else None
+    settings = config.spool if config else SpoolConfig()
+    if handler is None and settings is None:
+        raise SpoolError('there is no spool: the configuration says `spool = "none"`')
+    settings = settings or SpoolConfig()
+    return opened(take_settings(handler, settings) if handler else spool_handler(settings))
 
 
-def spool_folder() -> str:
-    """The folder of the user's own spool."""
-    from platformdirs import user_state_path
+def opened(handler: SpoolHandler) -> Spool:
+    """Open a spool.
 
-    return os.fspath(user_state_path("e3-event") / "spool")
+    :raises SpoolError: it can't be used; says why
+    """
+    try:
+        return handler.spool
+    except OSError as error:
+        raise SpoolError(f"the spool can't be made: {error.strerror or error}", handler.path) from error
+
+
+def named_spool() -> SpoolHandler | None:
+    """The spool that `E3_EVENT_HANDLERS` names, if it does; the other entries may be wrong.
+
+    :raises EventError: its folder is missing
+    """
+    for _, name, config in entries_of(HANDLERS_VAR):
+        if name.partition(":")[0] == "spool":
+            cls: type[SpoolHandler] = find("spool")  # type: ignore[assignment]  # it is of that class
+            return cls(**cls.decode_config(config))
+    return None
+
+
+def take_settings(handler: SpoolHandler, settings: SpoolConfig) -> SpoolHandler:
+    """Let a spool that `E3_EVENT_HANDLERS` names be as large as the file says."""
+    handler.max_size, handler.retention = settings.max_size, settings.retention
+    return handler
+
+
+def spool_handler(settings: SpoolConfig) -> SpoolHandler:
+    """The spool of the configuration, not opened yet.
+
+    :raises SpoolError: none is named, and there is no folder for the user's own
+    """
+    cls: type[SpoolHandler] = find("spool")  # type: ignore[assignment]  # it is of that class
+    return cls(settings.path or usual_place(), settings.max_size, settings.retention)
+
+
+def usual_place() -> str:
+    """The folder of the user's own spool: in the state folder, else in /var/tmp. It is made.
+
+    That it is in /var/tmp because the state folder is not the user's own (`sudo` may keep HOME), or others
+    can write there, is a warning.
+
+    :raises SpoolError: there is none; says why
+    """
+    from e3_event.spool._place import RemoteFolderError
+
+    fallback = os.path.join(FALLBACK, f"e3-event-{os.geteuid()}")
+    try:
+        return _fit(os.path.join(user_folder("state"), "spool"))
+    except (OSError, EventError) as error:
+        first = error
+    try:
+        place = _fit(fallback)
+    except (OSError, EventError) as error:
+        raise SpoolError(f"no folder can take events: {_said(first)}; {_said(error)}") from error
+    if isinstance(first, SpoolError) and not isinstance(first, RemoteFolderError):
+        logger.warning("%s; events are kept in %s", _said(first), place)
+    return place
+
+
+def _fit(path: str) -> str:
+    """Return *path* if a spool of this user can lie there.
+
+    :raises SpoolError: it is somebody else's, or lies on a network file system
+    :raises OSError: it can't be written
+    """
+    above = path
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    owner = os.stat(above).st_uid
+    if os.geteuid() == 0 != owner:  # whose it is could not use it any more
+        raise SpoolError(f"belongs to user {owner}, not to 0; a spool has one owner", above)
+    from e3_event.spool._place import open_folder
+
+    open_folder(path)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    return path
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return str(error).strip()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 
-from e3_event import _plugins
-from e3_event._errors import EventError
 from e3_event._manager import HANDLERS_VAR, EventManager
 from e3_event._relay import Subscriber
-from e3_event.spool import Key
+from e3_event.spool import Key, key_of
 
-from . import find_config
+from . import read_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,16 +24,17 @@ def load_subscribers(file: str | None = None) -> tuple[list[Subscriber], str]:
     :return: the handlers, and where they come from
     :raises EventError: the configuration is wrong; says what would be right
     """
-    path = find_config(file)
-    if path is not None:
-        from ._file import load_config
-
-        if handlers := load_config(path).handlers:
-            return [of_config(handler) for handler in handlers.values()], path
+    config = read_config(file)
+    if config is not None and config.handlers:
+        return [of_config(handler) for handler in config.handlers.values()], config.document.path
     manager = EventManager()
-    if os.environ.get(HANDLERS_VAR):
-        manager.load_handlers_from_env(HANDLERS_VAR)
-    return [of_handler(name, handler) for name, handler in manager.handlers.items()], HANDLERS_VAR
+    manager.load_handlers_from_env(HANDLERS_VAR)
+    found = [
+        of_handler(name, handler)
+        for name, handler in manager.handlers.items()
+        if not getattr(handler, "in_front", False)
+    ]
+    return found, HANDLERS_VAR
 
 
 def of_config(handler: HandlerConfig) -> Subscriber:
@@ -58,15 +55,6 @@ def of_handler(name: str, handler: EventHandler) -> Subscriber:
     It is made anew from its configuration string; one that has none, as it holds a secret, is used as it is.
     """
     return Subscriber(key=key_of(name, handler), build=functools.partial(_again, handler))
-
-
-def key_of(name: str, handler: EventHandler) -> Key:
-    """The subscription of a handler of the environment or of a program."""
-    try:
-        config = handler.encode_config()
-    except EventError:  # it holds a secret, which is in no fingerprint either
-        config = _plugins.type_of(type(handler)) or type(handler).__qualname__
-    return Key(name, hashlib.sha256(f"{name}={config}".encode()).hexdigest()[:16])
 
 
 def _again(handler: EventHandler) -> EventHandler:

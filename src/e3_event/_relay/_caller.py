@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from e3_event._errors import DeliveryError
 from e3_event._handler import EventHandler
 from e3_event._redact import describe
-from e3_event.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -100,13 +99,19 @@ class Caller:
         """How the handler takes one, and how many; `None`: it has no way of its own for many."""
         if self._handler is None:
             handler = self._build()
-            if isinstance(handler, Spool) and os.path.samefile(handler.path, self._spool):
+            if _puts_into(handler, self._spool):
                 raise DeliveryError("it puts events back into the spool that it gets them from")
             self._handler = handler
         send_many = getattr(self._handler, "send_events", None)  # a handler written for e3-core has none
         if getattr(send_many, "__func__", None) is EventHandler.send_events:
             send_many = None
         return self._handler.send_event, send_many
+
+
+def _puts_into(handler: EventHandler, spool: str) -> bool:
+    """Is this the handler of a spool, and of this one?"""
+    path = getattr(handler, "path", "") if getattr(handler, "in_front", False) else ""
+    return bool(path) and os.path.exists(path) and os.path.samefile(path, spool)
 
 
 def plain(answer: object) -> bool | BaseException:

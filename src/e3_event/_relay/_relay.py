@@ -52,6 +52,7 @@ class Relay:
     :param spool: where the events wait; the relay opens it for itself
     :param subscribers: the handlers
     :param random: gives a number from 0 up to 1
+    :ivar problems: why workers that have ended could not serve their handlers, by the names of these
     :raises SpoolError: the spool can't be used; says why
     """
 
@@ -69,6 +70,7 @@ class Relay:
         self._workers: list[Worker] = []
         self._hanging: list[Worker] = []
         self._delivered = 0
+        self.problems: dict[str, str] = {}
         self._failure: BaseException | None = None
         self._keeper: threading.Thread | None = None
         self._cleaner: threading.Thread | None = None
@@ -98,10 +100,11 @@ class Relay:
         self._keeper = threading.Thread(target=self._keep, name="relay", daemon=True)
         self._keeper.start()
 
-    def stop(self, timeout: float = GRACE) -> bool:
+    def stop(self, timeout: float = GRACE, reason: str = "") -> bool:
         """Take nothing more, let handlers finish the event they are at, give back the rest.
 
         :param timeout: seconds; a handler that is still busy then is left alone, its event delivered again
+        :param reason: why that delivery has failed
         :return: whether all handlers finished
         """
         self._notice_fork()
@@ -114,11 +117,8 @@ class Relay:
         if not self._changes.acquire(timeout=max(until - time.monotonic(), _PATIENCE)):
             return False  # the spool is held by others: our leases end by themselves
         try:
-            late = self._end(
-                self._workers,
-                until - time.monotonic(),
-                f"no answer within {timeout:g} s of being told to stop",
-            )
+            reason = reason or f"no answer within {timeout:g} s of being told to stop"
+            late = self._end(self._workers, until - time.monotonic(), reason)
             self._workers = []
         finally:
             self._changes.release()
@@ -154,14 +154,16 @@ class Relay:
         """
         grace = GRACE if timeout is None else min(timeout / 4, _PATIENCE)
         until = math.inf if timeout is None else time.monotonic() + timeout - grace
+        pause = _TICK / 100  # most often there is one event, and it is soon delivered
         self.start(first=first)
         try:
             while not (is_done := self.is_idle()):
-                if time.monotonic() >= until or not self.wait(_TICK / 10):
+                if time.monotonic() >= until or not self.wait(pause):
                     break
+                pause = min(2 * pause, _TICK / 10)
             is_done = is_done and not any(worker.problem for worker in self._workers)
         finally:
-            self.stop(grace)
+            self.stop(grace, "" if timeout is None else f"no answer within {round(timeout, 1):g} s")
         return is_done
 
     def reload(self, subscribers: Sequence[Subscriber]) -> None:
@@ -214,6 +216,7 @@ class Relay:
         for worker in late:
             worker.fence(reason)
         self._delivered += sum(worker.delivered for worker in workers)
+        self.problems.update({worker.subscriber.name: worker.problem for worker in workers if worker.problem})
         return late
 
     def _notice_fork(self) -> None:

@@ -54,8 +54,8 @@ class _Group(click.Group):
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Handlers come from the environment variable E3_EVENT_HANDLERS, as in"
-    " `file=/var/log/events|logging=build,INFO`, else from the configuration file; without both, events go"
-    " into the folder that `e3-event handlers` shows.\n\n"
+    " `file=/var/log/events|logging=build,INFO`, else from the configuration file. Events wait for them in"
+    " the spool, a folder that `e3-event handlers` shows.\n\n"
     "Exit codes: 0 done, 1 not delivered, 2 bad usage or configuration; `run` exits as its command does.",
 )
 @click.version_option(package_name="e3-event", message="%(prog)s %(version)s")

@@ -64,6 +64,10 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
         raise click.BadParameter(error.messages[-1]) from error
 
 
+def _flush_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    return 0.0 if value in ("0", "0s") else duration(ctx, param, value)
+
+
 def config_file() -> str | None:
     """The file that `--config` names, which is an option of `e3-event` itself."""
     path: str | None = click.get_current_context().find_root().params.get("config")
@@ -95,3 +99,9 @@ attach = click.option(
     help="A file to attach to the event under this name. Can be given several times.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+flush_timeout = click.option(
+    "--flush-timeout",
+    metavar="DURATION",
+    callback=_flush_timeout,
+    help="Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
+)

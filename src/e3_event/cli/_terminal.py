@@ -30,10 +30,20 @@ def print_json(value: Any) -> None:
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
-    """A report as programs read it: `ok` and the members of `Report` and `Outcome`."""
+    """A report as programs read it: `ok`, `kept` and the members of `Report` and `Outcome`."""
     import msgspec
 
-    return {"ok": report.ok, **msgspec.to_builtins(report)}
+    return {"ok": report.ok, "kept": report.kept, **msgspec.to_builtins(report)}
+
+
+def tell_of(report: Report) -> None:
+    """Say in a line each what was not delivered, or not kept, and what waits and why."""
+    for outcome in report.outcomes:
+        if outcome.delivered or (outcome.waiting and not outcome.reason):
+            continue
+        not_done = "was not kept by" if outcome.in_front else "was not delivered by"
+        what = "waits for" if outcome.waiting else not_done
+        say(f"the event {report.name} {what} {outcome.handler}: {outcome.reason}")
 
 
 def hear_the_library() -> None:
@@ -58,6 +68,9 @@ class _Warnings(logging.Handler):
     most = logging.WARNING
 
     def emit(self, record: logging.LogRecord) -> None:
+        of_a_relay = (record.threadName or "").startswith("relay")
+        if of_a_relay and self.most == logging.WARNING:  # the report has it
+            return
         if logging.WARNING <= record.levelno <= self.most:
             say(record.getMessage())
 

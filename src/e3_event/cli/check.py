@@ -7,7 +7,7 @@ import tempfile
 
 import click
 
-from e3_event import Event
+from e3_event import Event, EventManager
 from e3_event._render import plain
 
 from . import _options
@@ -26,17 +26,32 @@ if TYPE_CHECKING:
 @_options.as_json
 def check(as_json: bool) -> int:
     """Send a test event, called e3-event-check, with a small attachment through every configured handler, and
-    say for each whether it was delivered, or why not.
+    say for each whether it was delivered, or why not. The spool keeps it, and nobody gets it from there.
     """
     manager = configured()
     with tempfile.TemporaryDirectory(prefix="e3-event-") as folder:
-        report = manager.dispatch(_event(folder))
-    manager.close()
+        report = _try_all(manager, _event(folder))
+    manager._close_all(wait=False)
     if as_json:
         print_json(report_as_json(report))
     else:
         _show(report)
     return 0 if report.ok else 1
+
+
+def _try_all(manager: EventManager, event: Event) -> Report:
+    """Give an event to the spool, which keeps it for nobody, and to each handler at once."""
+    import msgspec
+
+    name, front = manager._setup.front or manager._front()
+    spool = EventManager()
+    spool._setup.complete = False
+    kept = spool._dispatch(event, name, front).outcomes if front else ()
+    others = EventManager()
+    others._warned = True  # that there are none is seen
+    others.handlers = {name: handler for name, handler in manager.handlers.items() if handler is not front}
+    report = others._dispatch(event)
+    return msgspec.structs.replace(report, outcomes=(*kept, *report.outcomes))
 
 
 def _event(folder: str) -> Event:
@@ -50,7 +65,7 @@ def _event(folder: str) -> Event:
 
 
 def _show(report: Report) -> None:
-    width = max(len(outcome.handler) for outcome in report.outcomes)
+    width = max((len(outcome.handler) for outcome in report.outcomes), default=0)
     for outcome in report.outcomes:
         name = plain(outcome.handler).ljust(width)
         if outcome.delivered:

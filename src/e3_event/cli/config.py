@@ -7,7 +7,7 @@ import json
 import click
 
 from e3_event import EventError, EventManager
-from e3_event._config import find_config, handlers_source, load_handlers, use_state_folder, usual_files
+from e3_event._config import find_config, handlers_source, load_handlers, usual_files
 from e3_event._manager import HANDLERS_VAR
 from e3_event._redact import redact
 from e3_event._render import plain
@@ -92,14 +92,21 @@ def _try_secret(found: Config, key: tuple[str, ...], argument: Any) -> None:
 
 
 def _spool(found: Config | None) -> Iterator[Entry]:
-    from e3_event._config._file import SpoolConfig
+    """The spool that is used, and where it really lies."""
+    from e3_event._config._place import SpoolConfig, named_spool, usual_place
 
-    usual = SpoolConfig()
-    spool = found.spool if found else usual
-    if spool is None:
+    named = named_spool()
+    spool = found.spool if found else SpoolConfig()
+    if spool is None and named is None:
         yield ("spool",), "none", _where(found, ("spool",))
-    else:
-        yield from _values(found, ("spool",), spool)
+        return
+    for key, value, source in _values(found, ("spool",), spool or SpoolConfig()):
+        if key[-1] != "path":
+            yield key, value, source
+        elif named is not None:
+            yield key, named.path, HANDLERS_VAR
+        else:
+            yield key, usual_place() if value is None else value, source
 
 
 def _handlers(found: Config | None) -> Iterator[Entry]:
@@ -110,7 +117,6 @@ def _handlers(found: Config | None) -> Iterator[Entry]:
         return
     manager = EventManager()
     source = load_handlers(manager, found.document.path if found else None) or "default"
-    use_state_folder(manager)
     for name, made in manager.handlers.items():
         yield ("handlers", name), redact(made.encode_config()), source
 
@@ -121,7 +127,8 @@ def _handler(found: Config, handler: HandlerConfig) -> Iterator[Entry]:
     for name, value in handler.shown.items():
         yield (*table, name), value, _where(found, (*table, name))
     yield from _values(found, (*table, "retry"), handler.retry)
-    yield (*table, "order"), handler.order, _where(found, (*table, "order"))
+    for name in ("order", "rate", "deadline"):
+        yield (*table, name), getattr(handler, name), _where(found, (*table, name))
 
 
 def _values(found: Config | None, table: tuple[str, ...], values: msgspec.Struct) -> Iterator[Entry]:

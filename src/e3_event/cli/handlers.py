@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from e3_event import EventError, EventManager, _plugins
-from e3_event._config import handlers_source, load_handlers, use_state_folder
+from e3_event._config import configure, handlers_source
 from e3_event._manager import HANDLERS_VAR
 from e3_event._redact import describe, redact
 from e3_event._render import plain
@@ -30,13 +30,15 @@ def handlers(as_json: bool) -> int:
     found: dict[str, Any] = {
         "installed": [_installed(name, source) for name, source in sorted(_plugins.installed().items())],
         "configured": [],
+        "spool": None,
         "configured_by": handlers_source(_options.config_file()) or "default",
     }
     manager = EventManager()
     error = ""
     try:
-        found["configured_by"] = load_handlers(manager, _options.config_file()) or "default"
-        use_state_folder(manager)
+        found["configured_by"] = configure(manager, _options.config_file()) or "default"
+        _, front = manager._setup.front or manager._front()
+        found["spool"] = getattr(front, "path", None)
     except EventError as problem:
         error = found["error"] = str(problem).strip()
     found["configured"] = [
@@ -87,12 +89,17 @@ def _show(found: dict[str, Any]) -> None:
             _wrapped(plain(handler["configuration"]), " " * (width + 4))
     by = plain(found["configured_by"])
     if by == "default":
-        by = f"by default, as neither {HANDLERS_VAR} nor a configuration file names any"
+        by = f"neither {HANDLERS_VAR} nor a configuration file names any"
     click.echo()
     click.secho(f"Configured ({by})", bold=True)
     width = max((len(handler["name"]) for handler in found["configured"]), default=0)
     for handler in found["configured"]:
         click.echo(f"  {plain(handler['name']):<{width}}  {plain(handler['configuration'])}".rstrip())
+    if not found["configured"]:
+        click.echo("  none")
+    click.echo()
+    click.secho("Spool", bold=True)
+    click.echo(f"  {plain(found['spool'] or 'none: events go directly to their handlers')}")
 
 
 def _state(handler: dict[str, Any]) -> str:

@@ -52,12 +52,13 @@ def relay(once: bool, drain: bool, timeout: float | None) -> int:
     hear_errors()
     from e3_event._config._place import open_spool
     from e3_event._config._subscribers import load_subscribers
+    from e3_event._manager import HANDLERS_VAR
     from e3_event._relay import Relay, notify
 
     subscribers, source = load_subscribers(_options.config_file())
     if not subscribers:
         raise EventError("there is no handler to deliver to: see `e3-event handlers`")
-    spool = open_spool(_options.config_file())
+    spool = open_spool(_options.config_file(), variable=source == HANDLERS_VAR)
     service = Relay(spool, subscribers)
     names = ", ".join(subscriber.name for subscriber in subscribers)
     say(f"relay: {spool.path} -> {names} ({source})")

@@ -11,7 +11,7 @@ from e3_event import EventManager
 from e3_event._redact import describe
 
 from . import _options
-from ._terminal import say
+from ._terminal import say, tell_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,15 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
+@_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
-def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], command: tuple[str, ...]) -> int:
+def run(
+    name: str | None,
+    data: dict[str, Any],
+    attachments: dict[str, str],
+    flush_timeout: float | None,
+    command: tuple[str, ...],
+) -> int:
     """Run COMMAND and send one event about it: how it ended, how long it took, and its output as the
     attachment `log`.
 
@@ -50,26 +57,30 @@ def run(name: str | None, data: dict[str, Any], attachments: dict[str, str], com
         if ending.error:
             say(ending.error)
         with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
-            _send(job, manager)
+            _send(job, manager, flush_timeout)
     return _leave(ending)
 
 
 def _load(manager: EventManager) -> None:
-    """Give *manager* the configured handlers, or (with a line on stderr) the default one."""
-    from e3_event import EventError
-    from e3_event._config import load_handlers, state_folder, use_state_folder
+    """Give *manager* the configured handlers and the spool, and load what sending needs: the command may
+    replace our files.
+    """
+    from e3_event._config import configure
 
+    configure(manager, _options.config_file(), tell=lambda text, *values: say(text % values))
+    if manager._setup.front and manager.handlers:
+        from e3_event import _flush  # noqa: F401
+
+
+def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     try:
-        load_handlers(manager, _options.config_file())
-    except EventError as error:
-        say(f"{error}; the event goes to {state_folder()}")
-    use_state_folder(manager)
-
-
-def _send(job: Job, manager: EventManager) -> None:
-    for outcome in job.send(manager).failed:
-        say(f"the event {job.event.name} was not delivered by {outcome.handler}: {outcome.reason}")
-    manager.close()
+        tell_of(job.send(manager, timeout))
+    except KeyboardInterrupt:
+        report = getattr(job, "report", None)
+        if report is None or not report.kept:
+            raise
+        say(f"the event {job.event.name} is kept, and delivered later")
+    manager._close_all(wait=False)
 
 
 class _Never:

@@ -7,7 +7,7 @@ import click
 from e3_event import Event, EventError, EventManager
 
 from . import _options
-from ._terminal import print_json, report_as_json, say
+from ._terminal import print_json, report_as_json, tell_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     short_help="Send an event.",
     epilog="\b\nExamples:\n  e3-event send deployed --data version=1.4 --data hosts:=3 --attach log=out.log"
     "\n  e3-event send --from-file event.json"
-    "\n\nExit codes: 0 delivered by every handler, 1 not (which and why is on stderr), 2 bad usage or"
-    " configuration, nothing was sent.",
+    "\n\nExit codes: 0 delivered by every handler, or kept to be delivered later (why is on stderr); 1"
+    " neither, or given up by a handler; 2 bad usage or configuration, nothing was sent.",
 )
 @click.argument("name", required=False)
 @_options.data
@@ -31,9 +31,15 @@ if TYPE_CHECKING:
     shell_complete=_options.files,
     help="Send the event that Event.dump has written there.",
 )
+@_options.flush_timeout
 @_options.as_json
 def send(
-    name: str | None, data: dict[str, Any], attachments: dict[str, str], dump: str | None, as_json: bool
+    name: str | None,
+    data: dict[str, Any],
+    attachments: dict[str, str],
+    dump: str | None,
+    flush_timeout: float | None,
+    as_json: bool,
 ) -> int:
     """Send an event called NAME, or one from its dump, through the configured handlers."""
     if (name is None) == (dump is None):
@@ -42,25 +48,23 @@ def send(
         raise click.UsageError("an event from a dump takes no --data and no --attach")
     event = Event.load(dump) if dump is not None else _event(str(name), data, attachments)
     manager = configured()
-    report = manager.dispatch(event)
-    manager.close()
+    report = manager._follow(event, manager._accept(event), flush_timeout)
+    manager._close_all(wait=False)
     if as_json:
         print_json(report_as_json(report))
-    for outcome in report.failed:
-        say(f"not delivered by {outcome.handler}: {outcome.reason}")
-    return 0 if report.ok else 1
+    tell_of(report)
+    return 0 if report.kept else 1
 
 
 def configured() -> EventManager:
-    """Return a manager with the configured handlers, else with the default one.
+    """Return a manager with the configured handlers, and the spool in front of them.
 
-    :raises EventError: the configuration is wrong, or there is no default one
+    :raises EventError: the configuration is wrong, or the spool that it names can't be used
     """
-    from e3_event._config import load_handlers, use_state_folder
+    from e3_event._config import configure
 
     manager = EventManager()
-    load_handlers(manager, _options.config_file())
-    use_state_folder(manager)
+    configure(manager, _options.config_file())
     return manager
 
 

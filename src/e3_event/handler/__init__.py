@@ -6,4 +6,5 @@ BUILT_IN = {
     "logging": "e3_event.handler.logging:LoggingHandler",
     "smtp": "e3_event.handler.smtp:SMTPHandler",
     "s3": "e3_event.handler.s3:S3Handler",
+    "spool": "e3_event.handler.spool:SpoolHandler",
 }

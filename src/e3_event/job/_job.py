@@ -108,12 +108,17 @@ class Job:
             event.error = redact(ending.error)
         return ending
 
-    def send(self, manager: EventManager) -> Report:
-        """Attach the log and the other files, close the event and send it; see `EventManager.dispatch`."""
+    def send(self, manager: EventManager, timeout: float | None = None) -> Report:
+        """Attach the log and the other files, close the event and send it, as `record` does.
+
+        :param timeout: seconds for which it is delivered from a spool; by default the manager's
+            `flush_timeout`
+        """
         if not self.event._closed:
             self._attach()
             self.event.close()
-        self.report = manager.dispatch(self.event)
+        self.report = manager._accept(self.event)
+        self.report = manager._follow(self.event, self.report, timeout)
         return self.report
 
     def _attach(self) -> None:
@@ -151,17 +156,16 @@ def run_command(
 
     Neither a command that fails or can't be started nor a failed delivery raises. Parameters as for `Job`.
 
-    :param manager: sends the event; by default the default manager, and if that has no handlers, those of
-        `E3_EVENT_HANDLERS` are loaded first
+    :param manager: sends the event, as `record` does; by default the default manager
     """
     from e3_event import default_manager
-    from e3_event._config import default_handlers
+    from e3_event._config import set_up
 
     sender = default_manager if manager is None else manager
-    default_handlers(sender)
+    set_up(sender)
     with Job(command, name, data=data, attachments=attachments, echo=echo, grace=grace) as job:
         job.run()
-        job.send(sender)
+        sender._tell_of_waiting(job.event, job.send(sender))
     return job
 
 

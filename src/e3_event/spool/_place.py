@@ -18,6 +18,10 @@ NETWORK = frozenset(
 DATABASE = "spool.db"
 
 
+class RemoteFolderError(SpoolError):
+    """The folder lies on a network file system."""
+
+
 def open_folder(path: str) -> str:
     """Make the folder of a spool if it is not there, and check that it is fit for one.
 
@@ -41,7 +45,7 @@ def open_folder(path: str) -> str:
         _check_owner(os.path.join(path, DATABASE), database, stat.S_ISREG, "a file")
     kind = file_system(path)
     if kind in NETWORK:
-        raise SpoolError(
+        raise RemoteFolderError(
             f"the spool can't lie on a network file system ({kind}); choose a local folder", path
         )
     return path

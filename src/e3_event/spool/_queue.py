@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from e3_event._codec import as_text
 from e3_event._errors import SpoolError
 from e3_event._ids import unique_id
 
@@ -60,6 +61,17 @@ class Taken(NamedTuple):
     attempts: int
     crashes: int
     put: float
+
+
+class Standing(NamedTuple):
+    """How a snapshot stands with a subscription.
+
+    :ivar delivery: what became of it; `None`: nothing yet
+    :ivar lane: how far the subscription has come
+    """
+
+    delivery: Delivery | None
+    lane: Lane
 
 
 class Queue:
@@ -234,6 +246,17 @@ class Queue:
         with self._database.reading() as connection:
             mine = load(connection, self.number)
             return not pending(connection, mine, self._database.newest(), 1)
+
+    def standing(self, uid: str, snapshot_id: str) -> Standing:
+        """What has become of a snapshot."""
+        with self._database.reading() as connection:
+            mine = load(connection, self.number)
+            found = _deliveries.read(
+                connection,
+                "WHERE subscription = ? AND seq = (SELECT seq FROM event WHERE uid = ? AND snapshot_id = ?)",
+                (self.number, as_text(uid), snapshot_id),
+            )
+        return Standing(found[0] if found else None, mine.lane)
 
     def tidy(self, taken: Iterable[Taken]) -> None:
         """Remove what was written so that a handler could open the small attachments of these."""

@@ -18,6 +18,7 @@ from ._blobs import Blobs, Capture, SyncError
 from ._commit import GroupCommit
 from ._database import Database
 from ._events import CONFIGURED, Events, make_row
+from ._fingerprint import key_of
 from ._place import DATABASE, open_folder
 from ._queue import Queue
 from ._room import CHUNK, Room
@@ -25,7 +26,7 @@ from ._stored import decode_snapshot, encode_plain, encode_snapshot
 from ._subscriptions import REFRESH, Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from e3_event import Event, Snapshot
 
@@ -67,24 +68,27 @@ class Spool(EventHandler):
         self._pid = 0
         self._connect()
 
-    def put(self, event: Event, *, owed_to: Sequence[Key] = ()) -> str:
+    in_front = True
+
+    def put(self, event: Event, *, owed_to: Sequence[Key] | None = None) -> str:
         """Take an event as it is now, with what its attachments hold now.
 
         When it returns, the event survives kill -9, a crash of the operating system and a power cut, on a
         local file system whose fsync is honest. If it raises, the outcome is unknown: put the same snapshot
         again (`s = event.snapshot(); spool.put(s)`); the second put of one `snapshot_id` changes nothing.
 
-        :param owed_to: the subscriptions that it is owed to; by default those of the configuration file
+        :param owed_to: the subscriptions that it is owed to; by default those of the configuration file. Of
+            none, nobody gets it by itself
         :return: the `snapshot_id`
         :raises SpoolFullError: there is no room
         :raises SpoolError: the spool can't be used (it was deleted, its disk failed); says why
         """
         return self.put_many([event], owed_to=owed_to)[0]
 
-    def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] = ()) -> list[str]:
+    def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] | None = None) -> list[str]:
         """Take several events with one commit, all or none; otherwise as `put`."""
         self._ready()
-        audience = self._audience(tuple(owed_to)) if owed_to else CONFIGURED
+        audience = CONFIGURED if owed_to is None else self._audience(tuple(owed_to))
         now = self.clock()
         rows = [self._row(event, audience, now) for event in events]
         if rows:
@@ -95,6 +99,22 @@ class Spool(EventHandler):
         """Put an event, as a handler does."""
         self.put(event)
         return True
+
+    def keep(
+        self, event: Event, handlers: Mapping[str, EventHandler] | None, named: Collection[str] = ()
+    ) -> str:
+        """Put an event for a manager's handlers, which stand behind the spool; otherwise as `put`.
+
+        :param handlers: `{name: handler}`; there may be none: then it is owed to those of the configuration
+            file. `None`: they are not known, and nobody gets it by itself
+        :param named: the names of those that are of the configuration file
+        :return: the `snapshot_id`
+        """
+        keys: list[Key] | None = []
+        if handlers is not None:
+            keys = [key_of(name, handler, is_named=name in named) for name, handler in handlers.items()]
+            keys = keys or None
+        return self.put(event, owed_to=keys)
 
     def read(self, snapshot_id: str) -> Snapshot:
         """Return a snapshot as it was put.

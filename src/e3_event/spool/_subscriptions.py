@@ -143,12 +143,12 @@ class Subscriptions:
         return added.id
 
     def audience(self, keys: Sequence[Key]) -> Audience:
-        """Return the audience of exactly these, which are registered if they are not.
+        """Return the audience of exactly these, which are registered if they are not; there may be none.
 
         Those of the configuration file are one audience, whoever of them is there.
         """
         ids = self.known(keys) or self.register(keys)
-        if not any(key.fingerprint for key in keys):
+        if keys and not any(key.fingerprint for key in keys):
             return CONFIGURED
         members = msgspec.json.encode(sorted(ids)).decode()
         with self._database.writing() as connection:
@@ -202,13 +202,14 @@ def save(connection: apsw.Connection, subscription: Subscription) -> None:
 
 def owed_to(connection: apsw.Connection, subscription: Subscription) -> str:
     """The audiences that a subscription is a member of, as a list for SQL (`0,4,7`)."""
-    if not subscription.key.fingerprint:
-        return str(CONFIGURED.id)
-    return ",".join(
-        str(number)
+    is_configured = not subscription.key.fingerprint
+    numbers = [
+        number
         for number, members in audiences(connection).items()
-        if number != CONFIGURED.id and (members is None or subscription.id in members_of(members))
-    )
+        if number != CONFIGURED.id
+        and (not is_configured if members is None else subscription.id in members_of(members))
+    ]
+    return ",".join(map(str, [*numbers, CONFIGURED.id] if is_configured else numbers))
 
 
 def audiences(connection: apsw.Connection) -> dict[int, str | None]:
