@@ -176,6 +176,12 @@ class Events:
             database.mark.note(seq)
         return seq
 
+    def has(self, uid: str, snapshot_id: str) -> bool:
+        """Is this snapshot of this event there?"""
+        sql = "SELECT EXISTS (SELECT 1 FROM event WHERE uid = ? AND snapshot_id = ?)"
+        with self._database.reading() as connection:
+            return bool(connection.execute(sql, (uid, snapshot_id)).get)
+
     def find(self, snapshot_id: str) -> Found | None:
         """Return a snapshot; `None` if it is not there. One that was put of late is found at once."""
         with self._database.reading() as connection:

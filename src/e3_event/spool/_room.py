@@ -10,7 +10,7 @@ from . import _deliveries, _totals
 from ._database import NOBODY
 from ._deliveries import Delivery, State
 from ._events import CONFIGURED, select, small_of
-from ._pending import is_untold, pending
+from ._pending import pending, untold
 from ._subscriptions import Lane, audiences, checked, load, members_of, save
 
 if TYPE_CHECKING:
@@ -158,15 +158,16 @@ class Room:
         while self._is_any_older(before, after):
             with self._database.writing() as connection:
                 newest = self._database.newest()
-                rows = select(
-                    connection, "WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?", (after, newest, CHUNK)
-                )
+                rows: Any = connection.execute(
+                    "SELECT seq, audience, put FROM event WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+                    (after, newest, CHUNK),
+                ).fetchall()
                 if not rows:
                     return
-                after = rows[-1].seq
-                old = [row for row in rows if type(row.put) is float and row.put < before]
+                after = rows[-1][0]
+                old = [(seq, audience) for seq, audience, put in rows if type(put) is float and put < before]
                 doomed = _unowed(connection, old, pinned_by) if old else []
-                dead = _remove(connection, doomed)
+                dead = _remove(connection, doomed) if doomed else 0
             for row in doomed:
                 if row.blob_bytes:
                     self._blobs.discard(row.snapshot_id)
@@ -188,18 +189,32 @@ def _used(connection: apsw.Connection) -> int:
     return int(pages * connection.pragma("page_size") + blob_bytes)
 
 
-def _unowed(connection: apsw.Connection, rows: Sequence[Found], pinned_by: State) -> list[Found]:
-    """Those of *rows* that nobody is owed any more. What is damaged is for `fsck` to judge, and stays."""
+def _unowed(connection: apsw.Connection, events: Sequence[tuple[int, int]], pinned_by: State) -> list[Found]:
+    """Those of *events* (seq and audience, in their order) that nobody is owed any more.
+
+    What is damaged is for `fsck` to judge, and stays.
+    """
     known = {NOBODY: "", **audiences(connection), CONFIGURED.id: CONFIGURED.members}
-    owed = _owed(connection, known)
-    settled = _deliveries.read(connection, "WHERE seq BETWEEN ? AND ?", (rows[0].seq, rows[-1].seq))
-    pinned = {delivery.seq for delivery in settled if delivery.state <= pinned_by}
+    last = events[-1][0]
+    owed = {
+        audience: {part for lane in lanes for part in untold(lane, last)}
+        for audience, lanes in _owed(connection, known).items()
+    }
+    wanted = {
+        seq
+        for seq, audience in events
+        if not any(first <= seq <= end for first, end in owed.get(audience, ()))
+    }
+    if not wanted:
+        return []
+    span = (min(wanted), max(wanted))
+    settled = _deliveries.read(connection, "WHERE seq BETWEEN ? AND ?", span)
+    wanted -= {delivery.seq for delivery in settled if delivery.state <= pinned_by}
+    rows = select(connection, "WHERE seq BETWEEN ? AND ?", span) if wanted else []
     return [
         row
         for row in rows
-        if row.seq not in pinned
-        and not any(is_untold(lane, row.seq) for lane in owed.get(row.audience, ()))
-        and row.is_intact(known.get(row.audience), small_of(connection, row))
+        if row.seq in wanted and row.is_intact(known.get(row.audience), small_of(connection, row))
     ]
 
 

@@ -91,8 +91,13 @@ class Spool(EventHandler):
         audience = CONFIGURED if owed_to is None else self._audience(tuple(owed_to))
         now = self.clock()
         rows = [self._row(event, audience, now) for event in events]
-        if rows:
-            self._commits.submit(rows)
+        new = [row for row in rows if row.columns[5]]
+        if new:
+            try:
+                self._commits.submit(new)
+            except SpoolFullError:
+                self._discard(new)
+                raise
         return [row.snapshot_id for row in rows]
 
     def send_event(self, event: Event) -> bool:
@@ -188,7 +193,11 @@ class Spool(EventHandler):
         return audience
 
     def _row(self, event: Event, audience: Audience, now: float) -> Row:
-        """Make a row of an event as it is now; attachments that do not lie in the row are captured."""
+        """Make a row of an event as it is now; attachments that do not lie in the row are captured.
+
+        :return: the row; without a body if the snapshot is there already, whose attachments must stay as they
+            are, whatever their files hold now
+        """
         body = encode_plain(event)
         if body is not None:
             uid = event._data["uid"]
@@ -196,10 +205,13 @@ class Spool(EventHandler):
                 uid if type(uid) is str else as_text(uid), unique_id(), audience, now, 0, body, {}
             )
         snapshot = event.snapshot()
+        uid, snapshot_id = as_text(snapshot._data["uid"]), snapshot._snapshot_id
+        if snapshot._attachments and self._events.has(uid, snapshot_id):
+            return make_row(uid, snapshot_id, audience, now, 0, b"", {})
         capture = self._capture(snapshot)
         return make_row(
-            uid=as_text(snapshot._data["uid"]),
-            snapshot_id=snapshot._snapshot_id,
+            uid=uid,
+            snapshot_id=snapshot_id,
             audience=audience,
             put=now,
             blob_bytes=capture.blob_bytes,
@@ -219,6 +231,13 @@ class Spool(EventHandler):
             raise (SpoolFullError if full else SpoolError)(
                 f"an attachment can't be kept: {error}", self.path
             ) from error
+
+    def _discard(self, rows: Sequence[Row]) -> None:
+        """Remove the attachments of what was refused."""
+        with contextlib.suppress(SpoolError):
+            for row in rows:
+                if row.blob_bytes and not self._events.has(row.columns[0], row.snapshot_id):
+                    self._blobs.discard(row.snapshot_id)
 
     def _write(self, rows: Sequence[Row]) -> None:
         self._room.ensure(rows)
