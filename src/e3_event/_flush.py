@@ -88,10 +88,12 @@ def _serve(
         return problems
     try:
         numbers = spool.register([subscriber.key for subscriber in subscribers])
-        queues = [spool.queue(number) for number in numbers]
+        served = [
+            (subscriber, spool.queue(number, strict=subscriber.order == "strict"))
+            for subscriber, number in zip(subscribers, numbers, strict=True)
+        ]
         while until > time.monotonic():
-            pairs = zip(subscribers, queues, strict=True)
-            ready = [subscriber for subscriber, queue in pairs if _is_worth_it(queue, spool.clock())]
+            ready = [subscriber for subscriber, queue in served if _is_worth_it(queue, spool.clock())]
             # What others put meanwhile they may have left to us, who had the lease: so look again.
             if not ready or not _deliver(spool, ready, until, first, problems):
                 break

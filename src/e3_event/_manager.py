@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import threading
-import time
 
 from . import _plugins
-from ._errors import DeliveryError, EventError, RejectedError
+from ._attempt import Attempt, report_types
+from ._errors import DeliveryError, EventError
 from ._event import Event
 from ._record import Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Self
+    from typing import Any
 
     from ._config._file import HandlerConfig
     from ._event import Snapshot
@@ -101,12 +100,12 @@ class EventManager:
         :param name: of the handler in front
         :param front: the handler that keeps the event for the others; `None`: they are called
         """
-        report, _ = _report_types()
+        report, _ = report_types()
         if not self.handlers and front is None and not self._warned:
             self._warned = True
             logger.warning("there is no handler: events go nowhere (add_handler, or set %s)", HANDLERS_VAR)
         behind = {name: handler for name, handler in self.handlers.items() if handler is not front}
-        with _Attempt() as reading:
+        with Attempt() as reading:
             snapshot = event.snapshot()
         if not reading.delivered:
             outcomes = [reading.outcome(name) for name in ([name, *behind] if front else behind)]
@@ -129,13 +128,13 @@ class EventManager:
     ) -> list[Outcome]:
         """Give an event to the handler in front, or, if that fails, to those behind it."""
         setup = self._setup
-        with _Attempt() as attempt:  # several threads at once: what they bring is committed together
+        with Attempt() as attempt:  # several threads at once: what they bring is committed together
             known = behind if setup.complete else None
             front.keep(snapshot, known, setup.named)  # type: ignore[attr-defined]  # what is in front has it
         kept = attempt.outcome(name, in_front=True)
         if not attempt.delivered:
             return [kept, *self._deliver_all(behind, snapshot)]
-        _, outcome = _report_types()
+        _, outcome = report_types()
         return [kept, *(outcome(handler=name, delivered=False, waiting=True) for name in behind)]
 
     def _front(self) -> tuple[str, EventHandler | None]:
@@ -161,7 +160,7 @@ class EventManager:
         seconds = self.flush_timeout if timeout is None else timeout
         if front is None or not report.waiting or not seconds > 0:
             return report
-        with _Attempt() as following:
+        with Attempt() as following:
             from ._flush import follow
 
             report = follow(self, front, report, seconds)
@@ -189,7 +188,7 @@ class EventManager:
             return True
         from ._flush import flush
 
-        with _Attempt() as flushing:
+        with Attempt() as flushing:
             done = flush(self, front, timeout)
         if not flushing.delivered:
             logger.error("%s can't deliver: %s", name, flushing.reason)
@@ -208,7 +207,7 @@ class EventManager:
             self._telling.discard(here)
 
     def _deliver(self, name: str, handler: EventHandler, snapshot: Snapshot) -> Outcome:
-        with self._lock_of(handler), _Attempt() as attempt:
+        with self._lock_of(handler), Attempt() as attempt:
             if not handler.send_event(snapshot):
                 raise DeliveryError("the handler answered False")
         return attempt.outcome(name)
@@ -332,7 +331,7 @@ class EventManager:
         if close is None or not lock.acquire(blocking=wait):
             return
         try:
-            with _Attempt() as attempt:
+            with Attempt() as attempt:
                 close()
         finally:
             lock.release()
@@ -343,57 +342,12 @@ class EventManager:
         return self._locks.setdefault((os.getpid(), id(handler)), threading.RLock())
 
 
-class _Attempt:
-    """The one place where anything that a handler raises is caught, timed and worded."""
-
-    def __enter__(self) -> Self:
-        self.delivered = True
-        self.reason = ""
-        self.rejected = False
-        self.retry_after: float | None = None
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(self, _type: object, error: BaseException | None, _tb: object) -> bool:
-        self.duration = time.perf_counter() - self._started
-        if not isinstance(error, Exception):
-            return False
-        from ._redact import describe
-
-        self.delivered = False
-        self.reason = describe(error)
-        self.rejected = isinstance(error, RejectedError)
-        wished = getattr(error, "retry_after", None)  # a foreign exception may have anything there
-        self.retry_after = wished if isinstance(wished, (int, float)) else None
-        return True
-
-    def outcome(self, handler: str, *, in_front: bool = False) -> Outcome:
-        _, outcome = _report_types()
-        return outcome(
-            handler=handler,
-            delivered=self.delivered,
-            in_front=in_front,
-            reason=self.reason,
-            rejected=self.rejected,
-            retry_after=self.retry_after,
-            duration=self.duration,
-        )
-
-
 def entries_of(var_name: str) -> Iterator[tuple[int, str, str]]:
     """The entries of the variable: their numbers from 1, names and configurations."""
     for number, entry in enumerate(os.environ.get(var_name, "").split("|"), 1):
         if entry.strip():
             name, _, config = entry.partition("=")
             yield number, name, config
-
-
-@functools.cache
-def _report_types() -> tuple[type[Report], type[Outcome]]:
-    """Load them when they are first needed (they bring msgspec), at the cost of one import statement."""
-    from ._report import Outcome, Report
-
-    return Report, Outcome
 
 
 def _exported(name: str, handler: EventHandler) -> str:

@@ -205,6 +205,19 @@ def test_without_a_file_the_usual_spool_is_shown_and_no_handler(private_environm
     assert not any(key.startswith("handlers") for key in found)
 
 
+def test_where_no_folder_takes_a_spool_the_reason_is_shown(private_environment: Path) -> None:
+    (private_environment / ".local").touch()
+    code = (
+        "import e3_event.cli, e3_event._config._place as place;"
+        f"place.FALLBACK = {str(private_environment / '.local')!r}; e3_event.cli.main(['config', 'show'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 0
+    first, *_ = done.stdout.decode().splitlines()
+    assert first.split("#")[0].strip() == "spool.path = (not set)"
+    assert "# no folder can take events: " in first
+
+
 def test_the_spool_that_the_variable_names_is_shown(file: Path, tmp_path: Path) -> None:
     found = entries("--config", file, handlers=f"spool={tmp_path}/other|logging")
     assert found["spool.path"] == (f"{tmp_path}/other", "E3_EVENT_HANDLERS")

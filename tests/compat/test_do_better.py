@@ -257,7 +257,7 @@ class TestLine11:
     @pytest.mark.parametrize(
         ("entry", "reason"),
         [
-            ("nothing=x", "no handler 'nothing' is installed; installed: file, logging, s3, smtp"),
+            ("nothing=x", "no handler 'nothing' is installed; installed: file, logging, s3, smtp, spool"),
             ("smtp", "subject"),
             ("logging=x,loud", "'loud'"),
             ("file", "the folder is missing"),

@@ -139,6 +139,12 @@ def test_what_another_user_has_put_into_var_tmp_is_never_used(
         usual_place()
 
 
+def test_elsewhere_than_on_posix_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "geteuid")
+    with pytest.raises(SpoolError, match="it needs a POSIX system"):
+        usual_place()
+
+
 class TestOpening:
     def test_it_is_the_usual_one(self, usual: Path) -> None:
         spool = open_spool()

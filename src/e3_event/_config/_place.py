@@ -103,6 +103,8 @@ def usual_place() -> str:
 
     :raises SpoolError: there is none; says why
     """
+    if not hasattr(os, "geteuid"):
+        raise SpoolError("no folder can take events: it needs a POSIX system")
     from e3_event.spool._place import RemoteFolderError
 
     fallback = os.path.join(FALLBACK, f"e3-event-{os.geteuid()}")

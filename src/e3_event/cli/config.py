@@ -93,7 +93,7 @@ def _try_secret(found: Config, key: tuple[str, ...], argument: Any) -> None:
 
 def _spool(found: Config | None) -> Iterator[Entry]:
     """The spool that is used, and where it really lies."""
-    from e3_event._config._place import SpoolConfig, named_spool, usual_place
+    from e3_event._config._place import SpoolConfig, named_spool
 
     named = named_spool()
     spool = found.spool if found else SpoolConfig()
@@ -105,8 +105,20 @@ def _spool(found: Config | None) -> Iterator[Entry]:
             yield key, value, source
         elif named is not None:
             yield key, named.path, HANDLERS_VAR
+        elif value is not None:
+            yield key, value, source
         else:
-            yield key, usual_place() if value is None else value, source
+            yield key, *_usual_place(source)
+
+
+def _usual_place(source: str) -> tuple[str | None, str]:
+    """Where the user's own spool lies, and who says so; where there is none, why."""
+    from e3_event._config._place import usual_place
+
+    try:
+        return usual_place(), source
+    except EventError as error:
+        return None, str(error).strip()
 
 
 def _handlers(found: Config | None) -> Iterator[Entry]:
