@@ -235,4 +235,6 @@ def test_nothing_is_registered_in_the_documented_group(built_wheel: Path) -> Non
     entry_points = configparser.ConfigParser(delimiters="=")
     entry_points.read_string(text)
     assert sorted(entry_points.sections()) == ["console_scripts", "e3_event.handler"]
-    assert json.dumps(sorted(entry_points["e3_event.handler"])) == '["file", "logging", "s3", "smtp", "spool"]'
+    assert (
+        json.dumps(sorted(entry_points["e3_event.handler"])) == '["file", "logging", "s3", "smtp", "spool"]'
+    )
