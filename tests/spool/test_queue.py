@@ -12,7 +12,7 @@ from e3_event import Event
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import _LIVE, MOST_BYTES, MOST_CRASHES, LeaseLostError, Queue, Taken
-from e3_event.spool._subscriptions import LEASE, find, save
+from e3_event.spool._subscriptions import LEASE, Range, find, save
 from e3_event.testing import Clock
 
 
@@ -235,6 +235,23 @@ def test_what_a_worker_gives_back_of_a_backlog_keeps_its_place(desk: Desk) -> No
     heir = desk.new_queue()
     assert heir.acquire()
     assert desk.drain(heir, 20) == ["new", *numbers(_LIVE + 10)]
+
+
+def test_what_is_asked_for_again_while_it_is_out_comes_once(desk: Desk) -> None:
+    desk.put(*numbers(10))
+    assert desk.queue.acquire()
+    taken = desk.queue.turn([], 6)
+    desk.queue.turn([desk.verdict(one) for one in taken[:4]])
+    with desk.spool._database.writing() as connection:  # a person asks for a replay
+        mine = find(connection, Key("h"))
+        assert mine is not None
+        connection.execute("DELETE FROM delivery WHERE seq <= 3")
+        mine.lane.backlog = [Range(1, 3)]
+        save(connection, mine)
+    desk.queue.release()
+    heir = desk.new_queue()
+    assert heir.acquire()
+    assert sorted(desk.drain(heir, 100)) == sorted([*numbers(3), *numbers(6, 4)])
 
 
 def test_what_is_given_back_of_later_tries_is_no_try(desk: Desk) -> None:

@@ -199,11 +199,13 @@ class Queue:
             known = open_deliveries(connection, self.number, State.LOAN)
             back = [d._replace(state=State.AGAIN, due=now, updated=now) for d in known]
             _deliveries.write(connection, back)
-            for part in reversed(lane.loan):  # what was never tried gets its place in the order back
-                if part.last == lane.cursor:
-                    lane.cursor = part.first - 1
-                else:
-                    lane.backlog = [part, *lane.backlog]
+            untried = self._out.difference(delivery.seq for delivery in (*done, *known))
+            for first, last in reversed(lane.loan):  # what was never tried gets its place in the order back
+                oldest = min((seq for seq in untried if first <= seq <= last), default=0)
+                if oldest and last == lane.cursor:
+                    lane.cursor = oldest - 1
+                elif oldest:
+                    lane.backlog = [Range(oldest, last), *lane.backlog]
             lane.loan, lane.lease, lane.seen = [], "", now
             save(connection, mine)
         self._token, self._out = "", set()
@@ -349,7 +351,9 @@ class Queue:
         taken = [(found, 0, 0) for found in fresh]
         taken += [(_event(connection, one.seq), one.attempts, one.crashes) for one in again]
         if not is_blocked and not self.strict:
-            taken += [(found, 0, 0) for found in self._old(connection, mine, limit - len(taken))]
+            known = {_seq(found) for found in fresh}  # a replay may want what was just given back, too
+            old = self._old(connection, mine, limit - len(taken))
+            taken += [(found, 0, 0) for found in old if _seq(found) not in known]
         return taken
 
     def _due(self, connection: apsw.Connection, limit: int, now: float, alone: bool) -> list[Delivery]:
