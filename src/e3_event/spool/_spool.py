@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from e3_event import Event, Snapshot
 
     from ._events import Audience, Row
+    from ._ledger import Ledger
     from ._room import Purged
     from ._subscriptions import Key
 
@@ -167,6 +168,14 @@ class Spool(EventHandler):
         """
         self._ready()
         return self._room.purge(before)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What it holds and what became of it, for people."""
+        from ._ledger import Ledger  # those who only put do without it
+
+        self._ready()
+        return Ledger(self._database, self._blobs, self._room, self.clock)
 
     def close(self) -> None:
         """Close the connection to the database. The next call opens it again."""

@@ -1,0 +1,325 @@
+"""The ledger: what a spool holds, what became of it, and what people decide about it."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from e3_event._codec import as_text
+
+from . import _decisions
+from ._database import NOBODY
+from ._deliveries import State
+from ._events import select, small_of
+from ._find import UnknownError, find, rows_of_snapshot
+from ._hits import read_hits
+from ._search import ALL, Search
+from ._standings import UNREADABLE, Standings, is_called, label, members
+from ._status import read_status
+from ._stored import Stored, decode_snapshot
+from ._walk import open_seqs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
+
+    import apsw
+
+    from ._blobs import Blobs, Captured
+    from ._database import Database
+    from ._events import Found
+    from ._hits import Hit
+    from ._room import Room
+    from ._search import Filter
+    from ._standings import Member, Standing
+    from ._status import Status
+    from ._subscriptions import Lane
+
+    #: Is called now and then: how much is done, of how much.
+    Progress = Callable[[int, int], None]
+
+_SOME = 500
+_decode = msgspec.json.Decoder(Stored).decode
+
+
+class Kept(NamedTuple):
+    """An attachment as it is kept.
+
+    :ivar captured: what was noted when it was captured
+    :ivar changed: its file had changed since it was attached
+    :ivar problem: what is wrong with its copy; its bytes are not looked at
+    """
+
+    captured: Captured
+    changed: bool
+    problem: str
+
+
+class Shown(NamedTuple):
+    """All that is known of a snapshot.
+
+    :ivar data: its data, as handlers see them; `None`: they can't be read
+    :ivar closed: whether the event was closed: it has an end
+    :ivar attachments: in their order
+    :ivar lanes: of the subscriptions in its standings: how far they have come; `None`: damaged
+    :ivar snapshots: all of the event: id, when it was put, status; the newest first
+    """
+
+    hit: Hit
+    data: dict[str, Any] | None
+    closed: bool
+    attachments: tuple[Kept, ...]
+    lanes: dict[int, Lane | None]
+    snapshots: tuple[tuple[str, float, str], ...]
+
+
+class DeadLetter(NamedTuple):
+    """A delivery that was given up. The event is `None` if it is not there any more."""
+
+    seq: int
+    hit: Hit | None
+    standing: Standing
+
+
+class Ledger:
+    """What a spool holds and what became of it, for people. Damaged records are shown as such.
+
+    Nothing here reads for long at once, so that nobody who writes waits for it.
+
+    :param clock: seconds since the epoch
+    """
+
+    def __init__(self, database: Database, blobs: Blobs, room: Room, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._room = room
+        self._clock = clock
+
+    def events(
+        self, wanted: Filter = ALL, limit: int | None = None, *, progress: Progress | None = None
+    ) -> Iterator[Hit]:
+        """Yield the snapshots that fit, the newest first, at most so many.
+
+        :raises UnknownError: there is no such handler
+        """
+        if wanted.handler:
+            self._called(wanted.handler)
+        return Search(self._database, wanted, progress).hits(limit)
+
+    def newest(self) -> int:
+        """The seq of the newest event; 0 if there never was one."""
+        with self._database.reading():
+            return self._database.newest()
+
+    def tail(self, after: int, limit: int = _SOME) -> list[Hit]:
+        """The snapshots that were put behind *after* (a seq), in their order, at most so many."""
+        with self._database.reading() as connection:
+            try:
+                rows: Any = connection.execute(
+                    f"SELECT seq FROM event WHERE seq > ? AND audience <> {NOBODY} ORDER BY seq LIMIT ?",
+                    (after, limit),
+                ).fetchall()
+                seqs = [seq for (seq,) in rows]
+            except UNREADABLE:
+                seqs = list(range(after + 1, min(self._database.newest(), after + limit) + 1))
+            return sorted(read_hits(connection, seqs), key=lambda hit: hit.seq)
+
+    def find(self, text: str) -> list[int]:
+        """The snapshots that are meant by a uid, a snapshot_id, or the beginning of either.
+
+        :return: their seqs, the newest first: all of a uid, or the one of a snapshot_id
+        :raises UnknownError: there is none, or the beginning fits several
+        """
+        with self._database.reading() as connection:
+            return find(connection, as_text(text))
+
+    def show(self, text: str) -> Shown:
+        """All that is known of a snapshot; of the newest one, if *text* is a uid.
+
+        :param text: a uid, a snapshot_id, or the beginning of either
+        :raises UnknownError: there is none, or the beginning fits several
+        """
+        seqs = self.find(text)
+        with self._database.reading() as connection:
+            hits = [hit for seq in seqs[:_SOME] for hit in read_hits(connection, [seq])]
+            if not hits:
+                raise UnknownError(f"there is no event {text} any more")
+            hit = hits[0]
+            lanes = {one.id: one.lane for one in members(connection)}
+            try:
+                found = select(connection, "WHERE seq = ?", (hit.seq,))
+                stored = _decode(found[0].body)
+                data = decode_snapshot(hit.snapshot_id, found[0].body, {}, self._blobs).as_dict()
+            except (IndexError, msgspec.MsgspecError, *UNREADABLE):
+                return Shown(hit, None, False, (), lanes, ())
+        changed = stored.data.get("attachments_changed")
+        return Shown(
+            hit,
+            data,
+            stored.closed,
+            tuple(self._kept(hit.snapshot_id, one, changed) for one in stored.attachments),
+            {one.subscription: lanes.get(one.subscription) for one in hit.standings},
+            tuple((one.snapshot_id, one.put, one.status) for one in hits if one.uid == hit.uid),
+        )
+
+    def open(self, shown: Shown, name: str) -> BinaryIO:
+        """Open an attachment at its start.
+
+        :raises UnknownError: there is none of this name
+        :raises OSError: it is missing or damaged
+        """
+        names = [kept.captured.name for kept in shown.attachments]
+        if name not in names:
+            has = ", ".join(names) or "none"
+            raise UnknownError(f"the event has no attachment {name!r}; it has: {has}")
+        place = names.index(name)
+        captured = shown.attachments[place].captured
+        if captured.file:
+            return self._blobs.open(self._blobs.path(shown.hit.snapshot_id, captured, None), captured)
+        with self._database.reading() as connection:
+            content, is_intact = _content(connection, shown.hit.seq, place)
+        if not is_intact:
+            raise OSError(f"damaged: {name} of event {shown.hit.uid}")
+        return io.BytesIO(content)
+
+    def deliveries_of(self, snapshot_id: str) -> list[Standing]:
+        """What became of a snapshot with each subscription that it is owed to.
+
+        :raises UnknownError: there is no such snapshot
+        """
+        with self._database.reading() as connection:
+            rows = rows_of_snapshot(connection, snapshot_id)
+            if not rows:
+                raise UnknownError(f"there is no snapshot {snapshot_id}")
+            return list(Standings(connection).of(rows)[rows[0][0]])
+
+    def handlers(self) -> list[Member]:
+        """All subscriptions by name, the damaged and the forgotten ones as well."""
+        with self._database.reading() as connection:
+            return members(connection)
+
+    def dead(self, handler: str = "", limit: int | None = None) -> Iterator[DeadLetter]:
+        """Yield the dead letters, those of the newest events first, at most so many.
+
+        :param handler: only of these subscriptions: a name, or `name@` and the beginning of a fingerprint
+        :raises UnknownError: there is no such handler
+        """
+        chosen = self._called(handler)
+        dead = [(seq, one) for one in chosen for seq in open_seqs(self._database, one.id, State.DEAD)]
+        dead.sort(key=lambda letter: (-letter[0], letter[1].key))
+        return self._dead(dead[:limit])
+
+    def _dead(self, letters: Sequence[tuple[int, Member]]) -> Iterator[DeadLetter]:
+        for start in range(0, len(letters), _SOME):
+            some = letters[start : start + _SOME]
+            with self._database.reading() as connection:
+                hits = {hit.seq: hit for hit in read_hits(connection, sorted({seq for seq, _ in some}))}
+            for seq, member in some:
+                hit = hits.get(seq)
+                for standing in hit.standings if hit else ():
+                    if standing.subscription == member.id:
+                        yield DeadLetter(seq, hit, standing)
+
+    def status(self) -> Status:
+        """What waits, for whom and since when, and what needs a person."""
+        return read_status(self._database, self._room, self._clock())
+
+    def retry(
+        self,
+        *,
+        event: str = "",
+        handler: str = "",
+        since: float = 0.0,
+        dead_only: bool = False,
+        progress: Progress | None = None,
+    ) -> dict[str, int]:
+        """Let what was to be tried again, or was given up, be tried now, as if for the first time.
+
+        :param event: a uid, a snapshot_id, or the beginning of either; empty: any
+        :param handler: only of these subscriptions
+        :param since: only of events that were put since (seconds since the epoch)
+        :param dead_only: only what was given up
+        :return: how many deliveries, by subscription
+        :raises UnknownError: there is no such event or handler
+        """
+        return self._decide(_decisions.RETRY, event, handler, since, dead_only, progress)
+
+    def drop(
+        self, *, event: str = "", handler: str = "", since: float = 0.0, progress: Progress | None = None
+    ) -> dict[str, int]:
+        """Let dead letters be: they are kept as history. Otherwise as `retry`."""
+        return self._decide(_decisions.DROP, event, handler, since, True, progress)
+
+    def _decide(
+        self,
+        decision: _decisions.Decision,
+        event: str,
+        handler: str,
+        since: float,
+        dead_only: bool,
+        progress: Progress | None,
+    ) -> dict[str, int]:
+        chosen = self._called(handler)
+        seqs = self.find(event) if event else None
+        states = (State.DEAD,) if dead_only else (State.AGAIN, State.DEAD)
+        return _decisions.decide(
+            self._database, decision, chosen, states, self._clock, seqs=seqs, since=since, progress=progress
+        )
+
+    def replay(self, handler: str, since: float, *, progress: Progress | None = None) -> dict[str, int]:
+        """Let the events of its audience that were put since a time be delivered again, dead letters as well.
+
+        :return: how many events, by subscription
+        :raises UnknownError: there is no such handler
+        """
+        return {
+            label(one.key): _decisions.replay(self._database, one, since, progress)
+            for one in self._called(handler)
+        }
+
+    def forget(self, handler: str, *, progress: Progress | None = None) -> dict[str, int]:
+        """Drop all that handlers are owed; they are owed nothing more until they are configured again.
+
+        :return: how many deliveries, by subscription
+        :raises UnknownError: there is no such handler
+        :raises SpoolError: one is served right now
+        """
+        return {
+            label(one.key): _decisions.forget(self._database, one, self._clock, progress)
+            for one in self._called(handler)
+        }
+
+    def _called(self, handler: str) -> list[Member]:
+        """The subscriptions that a name means; all, if it is empty."""
+        known = self.handlers()
+        chosen = [one for one in known if not handler or is_called(one.key, handler)]
+        if handler and not chosen:
+            names = ", ".join(dict.fromkeys(label(one.key) for one in known)) or "none"
+            raise UnknownError(f"nobody called {handler!r} was ever owed an event here; there are: {names}")
+        return chosen
+
+    def _kept(self, snapshot_id: str, captured: Captured, changed: object) -> Kept:
+        problem = ""
+        if captured.file:
+            try:
+                size = os.stat(self._blobs.path(snapshot_id, captured, None)).st_size
+                problem = "" if size == captured.size else f"damaged: it has {size} bytes"
+            except OSError as error:
+                problem = (
+                    "missing" if isinstance(error, FileNotFoundError) else f"unreadable: {error.strerror}"
+                )
+        return Kept(captured, isinstance(changed, list) and captured.name in changed, problem)
+
+
+def _content(connection: apsw.Connection, seq: int, place: int) -> tuple[bytes, bool]:
+    """The bytes of an attachment that lies in the database, and whether they are those that were captured."""
+    try:
+        found: list[Found] = select(connection, "WHERE seq = ?", (seq,))
+        small = small_of(connection, found[0])
+        members = Standings(connection).stored_members(found[0].audience)
+        return small[place], found[0].is_intact(members, small)
+    except (IndexError, KeyError, *UNREADABLE):
+        return b"", False
