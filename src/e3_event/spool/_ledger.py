@@ -155,7 +155,7 @@ class Ledger:
                 data = decode_snapshot(hit.snapshot_id, found[0].body, {}, self._blobs).as_dict()
             except (IndexError, msgspec.MsgspecError, *UNREADABLE):
                 return Shown(hit, None, False, (), lanes, ())
-        changed = stored.data.get("attachments_changed")
+        changed = data.get("attachments_changed")
         return Shown(
             hit,
             data,
