@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -89,8 +88,9 @@ def test_events_are_found_by_their_status(spool: Spool) -> None:
 
 @pytest.mark.parametrize("text", ["OUT of", "branch", 'a "quoted"', "C:\\temp", "größe", "\u202e"])
 def test_events_are_found_by_text_in_their_data(spool: Spool, text: str) -> None:
-    values = {"out": "ran out of disk", "branch": "x", "q": 'a "quoted" word', "p": "in C:\\temp", "g": "Die größe"}
-    put(spool, "found", **values, bidi="a\u202eb")
+    told = {"out": "ran out of disk", "branch": "x", "quote": 'a "quoted" word'}
+    odd = {"path": "in C:\\temp", "size": "Die größe", "bidi": "a\u202eb"}
+    put(spool, "found", told=told, odd=odd)
     put(spool, "other", error="all is well")
     assert names(spool, text=text) == ["found"]
 
@@ -147,7 +147,7 @@ def test_what_is_owed_to_nobody_is_found(spool: Spool) -> None:
 
 def test_a_handler_that_was_never_owed_anything_is_an_error_that_names_those_there_are(spool: Spool) -> None:
     spool.register([ARCHIVE, JOB])
-    with pytest.raises(UnknownError, match="'archiv'.*archive, file@3f2a91bc"):
+    with pytest.raises(UnknownError, match=r"'archiv'.*archive, file@3f2a91bc"):
         spool.ledger.events(Filter(handler="archiv"))
     with pytest.raises(UnknownError):
         spool.ledger.retry(handler="file@4")
@@ -199,7 +199,9 @@ def test_show_tells_all_about_an_event(spool: Spool, clock: Clock, tmp_path: Pat
     assert shown.data is not None
     assert shown.data["branch"] == "main"
     assert shown.closed
-    assert [(one.captured.name, one.captured.size, one.changed, one.problem) for one in shown.attachments] == [
+    assert [
+        (one.captured.name, one.captured.size, one.changed, one.problem) for one in shown.attachments
+    ] == [
         ("small", 6, True, ""),
         ("large", 100_000, False, ""),
     ]
@@ -237,8 +239,10 @@ def test_an_event_is_found_by_the_beginning_of_an_id(spool: Spool) -> None:
     ledger = spool.ledger
     assert ledger.show("0192-abc").hit.uid == "0192-abc"
     assert ledger.show("0192-abd").hit.snapshot_id == second
-    assert ledger.show(first[:-1]).hit.snapshot_id == first or first[:-1] == second[:-1]
-    with pytest.raises(UnknownError, match="'0192' is the beginning of several: 0192-abc, 0192-abd; give more"):
+    assert ledger.show(first[:-1]).hit.snapshot_id == first
+    with pytest.raises(
+        UnknownError, match="'0192' is the beginning of several: 0192-abc, 0192-abd; give more"
+    ):
         ledger.show("0192")
 
 
@@ -327,7 +331,8 @@ def test_threads_may_share_a_ledger(spool: Spool) -> None:
     spool.put_many([Event("x") for _ in range(2000)])
     counts: list[int] = []
     threads = [
-        threading.Thread(target=lambda: counts.append(sum(1 for _ in spool.ledger.events()))) for _ in range(4)
+        threading.Thread(target=lambda: counts.append(sum(1 for _ in spool.ledger.events())))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -342,10 +347,14 @@ def test_the_newest_of_a_hundred_thousand_are_found_without_looking_at_the_other
     for _ in range(20):
         spool.put_many([Event("x", status="ok") for _ in range(5000)])
     told: list[tuple[int, int]] = []
-    started = time.monotonic()
-    for wanted in (Filter(), Filter(name="x"), Filter(state="waiting"), Filter(since=1.0), Filter(status=("ok",))):
+    for wanted in (
+        Filter(),
+        Filter(name="x"),
+        Filter(state="waiting"),
+        Filter(since=1.0),
+        Filter(status=("ok",)),
+    ):
         told.clear()
         hits = list(spool.ledger.events(wanted, 20, progress=lambda *far: told.append(far)))
         assert len(hits) == 20
         assert not told or told[-1][0] < 1000
-    assert time.monotonic() - started < 10  # a hundred times as long as it takes: no search went through all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from e3_event import Event
 from e3_event.spool import Key, Spool
@@ -23,7 +24,7 @@ class Clock:
         return self.now
 
 
-def put(spool: Spool, *names: str, owed_to: tuple[Key, ...] = (), **data: object) -> list[str]:
+def put(spool: Spool, *names: str, owed_to: tuple[Key, ...] = (), **data: Any) -> list[str]:
     """Put closed events of these names; return their uids."""
     uids = []
     for name in names:

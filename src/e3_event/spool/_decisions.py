@@ -121,9 +121,10 @@ def replay(database: Database, member: Member, since: float, progress: Progress 
         start = max(first_since(connection, since) - _SPAN, 1) if since else 1
     count = 0
     for first in range(start, newest + 1, _SPAN):
-        count += _replay(database, member.id, Range(first, min(first + _SPAN - 1, newest)), since)
+        part = Range(first, min(first + _SPAN - 1, newest))
+        count += _replay(database, member.id, part, since)
         if progress:
-            progress(first - start, newest - start + 1)
+            progress(part.last - start + 1, newest - start + 1)
     return count
 
 

@@ -9,7 +9,7 @@ import msgspec
 from e3_event._codec import as_text
 
 from ._events import select, small_of
-from ._standings import UNREADABLE, Standings
+from ._standings import UNDECODABLE, UNREADABLE, Standings
 from ._subscriptions import Range
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _hit(
         head = decode_head(found.body)
         name, status = as_text(head.data.name), as_text(head.data.status)
         size = len(found.body) + sum(attachment.size for attachment in head.attachments)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         problem = "damaged: its data can't be read"
     return Hit(found.seq, found.uid, found.snapshot_id, name, status, found.put, size, became, problem)
 

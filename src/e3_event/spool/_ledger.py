@@ -17,7 +17,7 @@ from ._events import select, small_of
 from ._find import UnknownError, find, rows_of_snapshot
 from ._hits import read_hits
 from ._search import ALL, Search
-from ._standings import UNREADABLE, Standings, is_called, label, members
+from ._standings import UNDECODABLE, UNREADABLE, Standings, is_called, label, members
 from ._status import read_status
 from ._stored import Stored, decode_snapshot
 from ._walk import open_seqs
@@ -153,7 +153,7 @@ class Ledger:
                 found = select(connection, "WHERE seq = ?", (hit.seq,))
                 stored = _decode(found[0].body)
                 data = decode_snapshot(hit.snapshot_id, found[0].body, {}, self._blobs).as_dict()
-            except (IndexError, msgspec.MsgspecError, *UNREADABLE):
+            except (IndexError, *UNDECODABLE, *UNREADABLE):
                 return Shown(hit, None, False, (), lanes, ())
         changed = data.get("attachments_changed")
         return Shown(

@@ -14,7 +14,7 @@ from ._database import NOBODY
 from ._deliveries import State
 from ._hits import decode_head, read_hits, unreadable
 from ._pending import untold
-from ._standings import UNREADABLE, Standings, is_called, members
+from ._standings import UNDECODABLE, UNREADABLE, Standings, is_called, members
 from ._subscriptions import Lane, Range, Subscription, owed_to
 from ._walk import first_since, open_seqs
 
@@ -269,7 +269,7 @@ def _body_fits(body: bytes, wanted: Filter) -> bool:
     try:
         data = decode_head(body).data
         raw = _decode_raw(body) if wanted.text else None
-    except (msgspec.MsgspecError, TypeError):
+    except (*UNDECODABLE, TypeError):
         return False
     if wanted.name and not fnmatch.fnmatchcase(as_text(data.name), as_text(wanted.name)):
         return False

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ._subscriptions import Lane
 
 #: What reading says of a damaged page, a damaged text, and a row whose columns have other types.
-UNREADABLE = (apsw.CorruptError, UnicodeDecodeError, struct.error)
+UNREADABLE = (apsw.CorruptError, UnicodeDecodeError, struct.error, AttributeError)
+#: What decoding says of JSON that is damaged.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 #: What can become of an event with a subscription, as people read it. `none`: it is not owed to it.
 STATES = ("waiting", "again", "dead", "delivered", "skipped", "dropped", "none")
 #: The record of the subscription is damaged, so that nobody knows.
@@ -95,7 +97,7 @@ def members(connection: apsw.Connection) -> list[Member]:
 def _lane(connection: apsw.Connection, number: int) -> Lane | None:
     try:
         return load(connection, number).lane
-    except (SpoolError, msgspec.MsgspecError, TypeError, *UNREADABLE):
+    except (SpoolError, *UNDECODABLE, TypeError, ValueError, *UNREADABLE):
         return None
 
 
@@ -164,7 +166,7 @@ class Standings:
             if number == CONFIGURED.id:
                 return stored, self._configured
             ids = frozenset(msgspec.json.decode(stored, type=list[int]))
-        except (TypeError, msgspec.MsgspecError, *UNREADABLE):
+        except (TypeError, *UNDECODABLE, *UNREADABLE):
             return None, []
         return stored, [member for member in self.members if member.id in ids]
 
