@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,10 @@ def names(spool: Spool, limit: int | None = None, **wanted: object) -> list[str]
     return [hit.name for hit in spool.ledger.events(Filter(**wanted), limit)]  # type: ignore[arg-type]
 
 
-def states(spool: Spool, uid: str) -> dict[str, str]:
-    return {one.key.name: one.state for one in spool.ledger.show(uid).hit.standings}
+def data_of(spool: Spool, uid: str) -> dict[str, Any]:
+    event = spool.ledger.show(uid).event
+    assert event is not None
+    return event.as_dict()
 
 
 def test_events_come_newest_first_and_no_more_than_wanted(spool: Spool) -> None:
@@ -74,7 +77,7 @@ def test_events_of_any_name_are_found_by_it(spool: Spool, name: str) -> None:
     wanted = name.replace("[", "[[]")
     hits = list(spool.ledger.events(Filter(name=wanted)))
     assert len(hits) == (1 if name else 2)  # an empty filter is none
-    assert spool.ledger.show(hits[0].uid).data is not None
+    assert spool.ledger.show(hits[0].uid).event is not None
 
 
 def test_events_are_found_by_their_status(spool: Spool) -> None:
@@ -169,7 +172,7 @@ def test_sparse_hits_of_every_kind_are_found_among_many(spool: Spool) -> None:
     work(spool, ARCHIVE, by_name(rare=State.DEAD))
     for wanted in (Filter(name="r*"), Filter(text="RARE"), Filter(state="dead")):
         hits = list(spool.ledger.events(wanted))
-        assert [spool.ledger.show(hit.uid).data["n"] for hit in hits] == [9999, 4000, 7]  # type: ignore[index]
+        assert [data_of(spool, hit.uid)["n"] for hit in hits] == [9999, 4000, 7]
 
 
 def test_a_search_that_is_not_ended_keeps_nobody_from_writing(spool: Spool) -> None:
@@ -196,9 +199,9 @@ def test_show_tells_all_about_an_event(spool: Spool, clock: Clock, tmp_path: Pat
     work(spool, ARCHIVE)
     work(spool, ONCALL, State.AGAIN, reason="connection refused")
     shown = spool.ledger.show(event.uid)
-    assert shown.data is not None
-    assert shown.data["branch"] == "main"
-    assert shown.closed
+    assert shown.event is not None
+    assert shown.event.branch == "main"
+    assert shown.event.end_time
     assert [
         (one.captured.name, one.captured.size, one.changed, one.problem) for one in shown.attachments
     ] == [
@@ -316,15 +319,16 @@ def test_tail_gives_what_came_after(spool: Spool) -> None:
 
 def test_dead_letters_are_listed_with_their_reasons(spool: Spool) -> None:
     spool.register([ARCHIVE, ONCALL])
-    put(spool, "a", "b")
+    uids = put(spool, "a", "b")
     work(spool, ARCHIVE, State.DEAD, reason="no such bucket")
     work(spool, ONCALL, by_name(b=State.DEAD), reason="no such address")
-    letters = [(one.hit and one.hit.name, one.standing.key.name) for one in spool.ledger.dead()]
+    letters = [(one.hit.name, one.standing.key.name) for one in spool.ledger.dead()]
     assert letters == [("b", "archive"), ("b", "oncall"), ("a", "archive")]
-    (letter,) = spool.ledger.dead("oncall")
+    (letter,) = spool.ledger.dead(handler="oncall")
     assert letter.standing.delivery is not None
     assert letter.standing.delivery.reason == "no such address"
-    assert len(list(spool.ledger.dead(limit=2))) == 2
+    assert [one.hit.name for one in spool.ledger.dead(event=uids[0])] == ["a"]
+    assert [one.hit.name for one in spool.ledger.dead(since=spool.clock() + 1)] == []
 
 
 def test_threads_may_share_a_ledger(spool: Spool) -> None:

@@ -42,7 +42,7 @@ def test_an_event_whose_bits_have_changed_is_shown_as_damaged(spool: Spool) -> N
     assert hits == {"fine": "", "hit": "damaged: its checksum does not fit"}
     shown = fine.ledger.show(next(fine.ledger.events()).uid)
     assert shown.hit.problem
-    assert shown.data is not None  # what can be read is shown
+    assert shown.event is not None  # what can be read is shown
 
 
 def test_an_event_whose_data_are_no_json_is_shown_as_damaged(spool: Spool) -> None:
@@ -51,7 +51,7 @@ def test_an_event_whose_data_are_no_json_is_shown_as_damaged(spool: Spool) -> No
     (hit,) = spool.ledger.events()
     assert hit.problem == "damaged: its data can't be read"
     assert (hit.uid, hit.name) == (uid, "")
-    assert spool.ledger.show(uid).data is None
+    assert spool.ledger.show(uid).event is None
     assert list(spool.ledger.events(Filter(name="x"))) == []
 
 

@@ -8,10 +8,14 @@ import click
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
     from click.shell_completion import CompletionItem
+
+    from e3_event.spool import Spool
 
 
 def _data(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
@@ -66,6 +70,40 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 
 def _flush_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     return 0.0 if value in ("0", "0s") else duration(ctx, param, value)
+def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> float:
+    return moment(ctx, param, value) or 0.0
+
+
+def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Decode a time into seconds since the epoch: `2h` (ago), or a date or time as ISO 8601 writes it."""
+    if value is None:
+        return None
+    import time
+    from datetime import datetime
+
+    from e3_event import EventError
+    from e3_event._config._values import duration as decode
+
+    try:
+        return time.time() - decode(value)
+    except EventError:
+        pass
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise click.BadParameter(
+            f"{value!r}: a time ago such as 30m, 2h or 3d, or a time such as 2026-11-23T20:15 is needed"
+        ) from error
+
+
+def open_spool() -> Spool:
+    """Open the spool of the configuration, else the user's own.
+
+    :raises EventError: the configuration is wrong, or the spool can't be used
+    """
+    from e3_event._config._place import open_spool as open_configured
+
+    return open_configured(config_file())
 
 
 def config_file() -> str | None:
@@ -105,3 +143,27 @@ flush_timeout = click.option(
     callback=_flush_timeout,
     help="Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
 )
+handler = click.option(
+    "--handler",
+    metavar="HANDLER",
+    default="",
+    help="Only what is owed to this handler; NAME@FINGERPRINT where several have its name.",
+)
+
+
+def since(text: str, *, required: bool = False) -> Callable[[F], F]:
+    """The option `--since`."""
+    return click.option("--since", metavar="TIME", callback=_since, required=required, help=text)
+
+
+def limit(usual: int) -> Callable[[F], F]:
+    """The option `--limit`, whose 0 means: all."""
+    return click.option(
+        "--limit",
+        "-n",
+        metavar="NUMBER",
+        type=click.IntRange(min=0),
+        default=usual,
+        show_default=True,
+        help="How many to show at most; 0: all.",
+    )

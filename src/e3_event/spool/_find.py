@@ -23,6 +23,10 @@ class UnknownError(EventError):
     """There is no such event, attachment or handler, or there are several that could be meant."""
 
 
+class AmbiguousError(UnknownError):
+    """Several could be meant."""
+
+
 def find(connection: apsw.Connection, text: str) -> list[int]:
     """The snapshots that are meant by a uid, a snapshot_id, or the beginning of either.
 
@@ -58,7 +62,7 @@ def _beginning_with(
     ).fetchall()
     if len(rows) > 1:
         named = ", ".join(row[0] for row in rows[:_NAMED]) + (", …" if len(rows) > _NAMED else "")
-        raise UnknownError(f"{text!r} is the beginning of several: {named}; give more of it")
+        raise AmbiguousError(f"{text!r} is the beginning of several: {named}; give more of it")
     return list(rows)
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from e3_event._event import Snapshot
+
     from ._blobs import Blobs, Captured
     from ._database import Database
     from ._events import Found
@@ -61,26 +63,23 @@ class Kept(NamedTuple):
 class Shown(NamedTuple):
     """All that is known of a snapshot.
 
-    :ivar data: its data, as handlers see them; `None`: they can't be read
-    :ivar closed: whether the event was closed: it has an end
+    :ivar event: the event, as handlers see it but without its attachments; `None`: it can't be read
     :ivar attachments: in their order
     :ivar lanes: of the subscriptions in its standings: how far they have come; `None`: damaged
     :ivar snapshots: all of the event: id, when it was put, status; the newest first
     """
 
     hit: Hit
-    data: dict[str, Any] | None
-    closed: bool
+    event: Snapshot | None
     attachments: tuple[Kept, ...]
     lanes: dict[int, Lane | None]
     snapshots: tuple[tuple[str, float, str], ...]
 
 
 class DeadLetter(NamedTuple):
-    """A delivery that was given up. The event is `None` if it is not there any more."""
+    """A delivery that was given up."""
 
-    seq: int
-    hit: Hit | None
+    hit: Hit
     standing: Standing
 
 
@@ -152,14 +151,14 @@ class Ledger:
             try:
                 found = select(connection, "WHERE seq = ?", (hit.seq,))
                 stored = _decode(found[0].body)
-                data = decode_snapshot(hit.snapshot_id, found[0].body, {}, self._blobs).as_dict()
+                event = decode_snapshot(hit.snapshot_id, found[0].body, {}, self._blobs)
             except (IndexError, *UNDECODABLE, *UNREADABLE):
-                return Shown(hit, None, False, (), lanes, ())
-        changed = data.get("attachments_changed")
+                return Shown(hit, None, (), lanes, ())
+        event._attachments.clear()
+        changed = event.as_dict().get("attachments_changed")
         return Shown(
             hit,
-            data,
-            stored.closed,
+            event,
             tuple(self._kept(hit.snapshot_id, one, changed) for one in stored.attachments),
             {one.subscription: lanes.get(one.subscription) for one in hit.standings},
             tuple((one.snapshot_id, one.put, one.status) for one in hits if one.uid == hit.uid),
@@ -201,27 +200,35 @@ class Ledger:
         with self._database.reading() as connection:
             return members(connection)
 
-    def dead(self, handler: str = "", limit: int | None = None) -> Iterator[DeadLetter]:
-        """Yield the dead letters, those of the newest events first, at most so many.
+    def dead(self, *, event: str = "", handler: str = "", since: float = 0.0) -> Iterator[DeadLetter]:
+        """Yield the dead letters, those of the newest events first.
 
+        :param event: only of this one: a uid, a snapshot_id, or the beginning of either
         :param handler: only of these subscriptions: a name, or `name@` and the beginning of a fingerprint
-        :raises UnknownError: there is no such handler
+        :param since: only of events that were put since (seconds since the epoch)
+        :raises UnknownError: there is no such event or handler
         """
         chosen = self._called(handler)
-        dead = [(seq, one) for one in chosen for seq in open_seqs(self._database, one.id, State.DEAD)]
+        wanted = self.find(event) if event else None
+        dead = [
+            (seq, one)
+            for one in chosen
+            for seq in open_seqs(self._database, one.id, State.DEAD)
+            if wanted is None or seq in wanted
+        ]
         dead.sort(key=lambda letter: (-letter[0], letter[1].key))
-        return self._dead(dead[:limit])
+        return self._dead(dead, since)
 
-    def _dead(self, letters: Sequence[tuple[int, Member]]) -> Iterator[DeadLetter]:
+    def _dead(self, letters: Sequence[tuple[int, Member]], since: float) -> Iterator[DeadLetter]:
         for start in range(0, len(letters), _SOME):
             some = letters[start : start + _SOME]
             with self._database.reading() as connection:
                 hits = {hit.seq: hit for hit in read_hits(connection, sorted({seq for seq, _ in some}))}
             for seq, member in some:
                 hit = hits.get(seq)
-                for standing in hit.standings if hit else ():
-                    if standing.subscription == member.id:
-                        yield DeadLetter(seq, hit, standing)
+                if hit is not None and hit.put >= since:
+                    mine = [one for one in hit.standings if one.subscription == member.id]
+                    yield from (DeadLetter(hit, standing) for standing in mine)
 
     def status(self) -> Status:
         """What waits, for whom and since when, and what needs a person."""
