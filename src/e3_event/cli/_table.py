@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Longer cells are cut.
 _WIDEST = 60
+#: Columns of a terminal below which names are cut earlier.
+_NARROW = 120
 #: Rows that are aligned with each other, if there are many.
 _BLOCK = 500
 #: Seconds after which work is long.
@@ -51,7 +53,7 @@ class Table:
         rows, self._rows = self._rows, []
         for row in [self._heads, *rows]:
             self._widths = [max(most, width(cell)) for most, cell in zip(self._widths, row, strict=True)]
-        if rows and not self._has_head:
+        if rows and any(self._heads) and not self._has_head:
             self._has_head = True
             click.echo(click.style(self._line(self._heads), bold=True))
         for row in rows:
@@ -88,6 +90,15 @@ def cell(text: str, widest: int = _WIDEST) -> str:
     while width(shown) >= widest:
         shown = shown[:-1]
     return f"{shown}…"
+
+
+def name_cell(name: str) -> str:
+    """The name of an event; on a narrow terminal it leaves room for the other columns."""
+    if not sys.stdout.isatty():
+        return cell(name)
+    import shutil
+
+    return cell(name, 24 if shutil.get_terminal_size().columns < _NARROW else 40)
 
 
 class Progress:

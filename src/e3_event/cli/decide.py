@@ -9,7 +9,7 @@ import click
 from e3_event._render import plain
 
 from . import _options
-from ._table import Progress, Table, cell
+from ._table import Progress, Table, cell, name_cell
 from ._terminal import print_json
 from ._words import colored, many, when
 from .ls import short, standing_as_json
@@ -103,20 +103,20 @@ def _list(ledger: Ledger, event: str, handler: str, since: float, limit: int, *,
     now = time.time()
     table = Table("SINCE", "HANDLER", "NAME", "UID", ">TRIES", "REASON")
     for letter in letters:
-        table.add(*_row(letter, now))
+        table.add(*_row(ledger, letter, now))
     table.end()
     if not table.count:
         click.echo("there are no dead letters" if not (event or handler or since) else "no dead letter fits")
 
 
-def _row(letter: DeadLetter, now: float) -> tuple[str, ...]:
+def _row(ledger: Ledger, letter: DeadLetter, now: float) -> tuple[str, ...]:
     from e3_event.spool._standings import label
 
     hit, standing = letter
     row = standing.delivery
-    name = cell(hit.name, 32) if not hit.problem else colored("damaged")
+    name = name_cell(hit.name) if not hit.problem else colored("damaged")
     since, tries, reason = (when(row.updated, now), f"{row.attempts}", row.reason) if row else ("", "", "")
-    return since, cell(label(standing.key)), name, short(hit.uid), tries, cell(reason, 200)
+    return since, cell(label(standing.key)), name, short(ledger, hit.uid), tries, cell(reason, 200)
 
 
 def _as_json(letter: DeadLetter) -> dict[str, object]:

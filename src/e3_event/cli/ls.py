@@ -10,22 +10,22 @@ import click
 from e3_event._render import plain
 
 from . import _options
-from ._table import Progress, Table, cell, padded
+from ._table import Progress, Table, cell, name_cell, padded
 from ._terminal import print_json
 from ._words import colored, size, summary, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from e3_event.spool import Spool
     from e3_event.spool._hits import Hit
+    from e3_event.spool._ledger import Ledger
     from e3_event.spool._standings import Standing
 
 #: What can be asked for: the states of `e3_event.spool._standings`, which is loaded later.
 STATES = ("waiting", "again", "dead", "delivered", "skipped", "dropped", "none")
-#: So much of a uid is shown on a narrow terminal: its time and 12 random bits.
-_SHORT, _NARROW = 18, 120
 #: Seconds between two looks for new events.
 _TICK = 0.2
 
@@ -48,7 +48,6 @@ _TICK = 0.2
 @click.option(
     "--state",
     type=click.Choice(STATES),
-    default="",
     help="Only events of which this became, with any handler or with that of --handler.",
 )
 @_options.since("Only events put since: 30m, 2h, 3d (ago), or a date or time such as 2026-11-23T20:15.")
@@ -61,7 +60,7 @@ def ls(
     name: str,
     status: tuple[str, ...],
     handler: str,
-    state: str,
+    state: str | None,
     since: float,
     text: str,
     limit: int,
@@ -71,7 +70,7 @@ def ls(
     from e3_event.spool._search import Filter
 
     spool = _options.open_spool()
-    wanted = Filter(name, status, handler, state, since, text)
+    wanted = Filter(name, status, handler, state or "", since, text)
     with Progress("searching") as progress:
         hits = spool.ledger.events(wanted, limit or None, progress=progress)
         if as_json:
@@ -79,43 +78,37 @@ def ls(
             progress.end()
             print_json(found)
             return
-        count = _print(hits, progress)
+        count = _print(spool.ledger, hits, progress)
     if not count:
         _say_why(spool, is_filtered=wanted != Filter())
     elif count == limit and sys.stdout.isatty():
         click.secho(f"({limit} are shown; --limit shows more)", dim=True)
 
 
-def _print(hits: Any, progress: Progress) -> int:
+def _print(ledger: Ledger, hits: Iterator[Hit], progress: Progress) -> int:
     now = time.time()
     table = Table("PUT", "STATUS", "NAME", "UID", ">SIZE", "DELIVERIES")
     for hit in hits:
         progress.end()
-        table.add(*_row(hit, now))
+        table.add(*_row(ledger, hit, now))
     progress.end()
     table.end()
     return table.count
 
 
-def _row(hit: Hit, now: float) -> tuple[str, ...]:
+def _row(ledger: Ledger, hit: Hit, now: float) -> tuple[str, ...]:
     if not hit.uid and hit.problem:
         return ("", colored("damaged"), plain(hit.problem), "", "", "")
     became = summary(hit.standings)
     if hit.problem:
         became = f"{colored('damaged')}; {became}"
     status = colored(cell(hit.status, 12), hit.status)
-    return when(hit.put, now), status, cell(hit.name, 32), short(hit.uid), size(hit.size), became
+    return when(hit.put, now), status, name_cell(hit.name), short(ledger, hit.uid), size(hit.size), became
 
 
-def short(uid: str) -> str:
-    """A uid as far as there is room for it; what is shown of it is enough to name the event."""
-    is_uuid = len(uid) == 36 and uid[8::5][:4] == "----"
-    if is_uuid and sys.stdout.isatty():
-        import shutil
-
-        if shutil.get_terminal_size().columns < _NARROW:
-            return plain(uid[:_SHORT])
-    return cell(uid)
+def short(ledger: Ledger, uid: str) -> str:
+    """A uid as a cell: on a terminal as much of it as is enough to name the event."""
+    return cell(ledger.abbreviated(uid) if sys.stdout.isatty() else uid)
 
 
 def _say_why(spool: Spool, *, is_filtered: bool) -> None:
@@ -186,16 +179,16 @@ def tail(limit: int, as_json: bool) -> None:
     while True:
         for hit in hits:
             after = max(after, hit.seq)
-            click.echo(json.dumps(hit_as_json(hit)) if as_json else _line(hit))
+            click.echo(json.dumps(hit_as_json(hit)) if as_json else _line(ledger, hit))
         sys.stdout.flush()
         while not hits and version == (version := spool.version()):
             time.sleep(_TICK)
         hits = ledger.tail(after)
 
 
-def _line(hit: Hit) -> str:
+def _line(ledger: Ledger, hit: Hit) -> str:
     if not hit.uid and hit.problem:
         return f"{colored('damaged')}  {plain(hit.problem)}"
     status = colored(cell(hit.status, 12), hit.status)
-    cells = [(when(hit.put, time.time()), 11), (status, 9), (cell(hit.name, 32), 32)]
-    return "  ".join([*(padded(*one) for one in cells), cell(hit.uid)])
+    cells = [(when(hit.put, time.time()), 11), (status, 9), (name_cell(hit.name), 24)]
+    return "  ".join([*(padded(*one) for one in cells), short(ledger, hit.uid)])

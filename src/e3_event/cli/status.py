@@ -92,7 +92,7 @@ def _print(found: Status, rates: dict[tuple[str, str], float], now: float) -> No
     shown = [one for one in found.subscriptions if not one.forgotten or one.dead]
     if shown:
         click.echo()
-    table = Table("HANDLER", ">WAITING", "OLDEST", ">DEAD", ">DELIVERED", "SERVED", "SINK")
+    table = Table("HANDLER", ">WAITING", "OLDEST", ">DEAD", ">DELIVERED", "SEEN", "SINK")
     for one in shown:
         table.add(*_row(one, rates.get((one.name, one.fingerprint)), now))
     table.end()
@@ -116,14 +116,14 @@ def _row(one: Subscribed, rate: float | None, now: float) -> tuple[str, ...]:
         oldest,
         dead,
         f"{one.delivered:,}",
-        _served(one, rate, now),
+        _seen(one, rate, now),
         _sink(one, now),
     )
 
 
-def _served(one: Subscribed, rate: float | None, now: float) -> str:
+def _seen(one: Subscribed, rate: float | None, now: float) -> str:
     if one.served:
-        return "now" if rate is None else f"now, {rate:,.3g}/s"
+        return "serves" if rate is None else f"serves, {rate:,.3g}/s"
     return f"{span(now - one.seen)} ago" if one.seen else "-"
 
 

@@ -17,6 +17,8 @@ _LAST = "\U0010ffff"
 _NAMED = 3
 #: Events among which a snapshot is looked for first.
 _NEW = 500
+#: Digits of a UUIDv7 that say its time, with their hyphen.
+_SHORTEST = 13
 
 
 class UnknownError(EventError):
@@ -64,6 +66,19 @@ def _beginning_with(
         named = ", ".join(row[0] for row in rows[:_NAMED]) + (", …" if len(rows) > _NAMED else "")
         raise AmbiguousError(f"{text!r} is the beginning of several: {named}; give more of it")
     return list(rows)
+
+
+def abbreviated(connection: apsw.Connection, uid: str) -> str:
+    """The beginning of a uid that is the beginning of no other one here: its time, and more if need be."""
+    most = _SHORTEST
+    for compared, order in (("<", "DESC"), (">", "ASC")):
+        near = connection.execute(
+            f"SELECT uid FROM event WHERE uid {compared} ? ORDER BY uid {order} LIMIT 1", (uid,)
+        ).get
+        pairs = zip(uid, near or "", strict=False)
+        same = next((n for n, (one, other) in enumerate(pairs) if one != other), len(near or ""))
+        most = max(most, same + 1)
+    return uid[:most]
 
 
 def rows_of_snapshot(

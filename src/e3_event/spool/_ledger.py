@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from e3_event._codec import as_text
+from e3_event._errors import SpoolError
 
 from . import _decisions
 from ._database import NOBODY
 from ._deliveries import State
 from ._events import select, small_of
-from ._find import UnknownError, find, rows_of_snapshot
+from ._find import UnknownError, abbreviated, find, rows_of_snapshot
 from ._hits import read_hits
 from ._search import ALL, Search
 from ._standings import UNDECODABLE, UNREADABLE, Standings, is_called, label, members
@@ -134,6 +135,14 @@ class Ledger:
         """
         with self._database.reading() as connection:
             return find(connection, as_text(text))
+
+    def abbreviated(self, uid: str) -> str:
+        """The beginning of a uid that is enough to find it."""
+        try:
+            with self._database.reading() as connection:
+                return abbreviated(connection, as_text(uid))
+        except (SpoolError, *UNREADABLE):
+            return uid
 
     def show(self, text: str) -> Shown:
         """All that is known of a snapshot; of the newest one, if *text* is a uid.
