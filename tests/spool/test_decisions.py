@@ -289,3 +289,17 @@ def test_a_handler_that_is_served_is_not_forgotten(spool: Spool, clock: Clock) -
 def test_a_handler_that_is_unknown_is_not_forgotten(spool: Spool) -> None:
     with pytest.raises(UnknownError, match="'none'"):
         spool.ledger.forget("none")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_is_replayed_is_delivered_whatever_the_order(spool: Spool, strict: bool) -> None:
+    put(spool, "a", "b")
+    work(spool, ARCHIVE)
+    spool.ledger.replay("archive", 0.0)
+    put(spool, "c")
+    (number,) = spool.register([ARCHIVE])
+    queue = spool.queue(number, strict=strict)
+    assert queue.acquire()
+    taken = queue.turn([], 10)
+    taken += queue.turn([Delivery(one.seq, number, State.DELIVERED, 1, 0, 0.0, 0.0) for one in taken], 10)
+    assert sorted(str(one.snapshot and one.snapshot.name) for one in taken) == ["a", "b", "c"]

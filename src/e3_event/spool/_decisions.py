@@ -198,7 +198,8 @@ def forget(
         if not lane.forgotten:
             count += len(owed(connection, mine, Range(counted + 1, newest), -1))
             lane.forgotten, lane.cursor, lane.backlog, lane.loan = True, newest, [], []
-            lane.lease, lane.down, lane.reason, lane.probe, lane.failures = "", 0.0, "", 0.0, 0
+            lane.lease, lane.down, lane.reason, lane.probe = "", 0.0, "", 0.0
+            lane.failures, lane.failed = 0, []
             save(connection, mine)
     states = (State.LOAN, State.AGAIN, State.DEAD)
     return count + sum(decide(database, DROP, [member], states, clock, progress=progress).values())

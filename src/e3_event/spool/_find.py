@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from e3_event._errors import EventError
 
 from ._database import NOBODY
+from ._events import recent
 
 if TYPE_CHECKING:
     import apsw
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 _LAST = "\U0010ffff"
 #: So many are named where a beginning fits several.
 _NAMED = 3
-#: Events among which a snapshot is looked for first.
-_NEW = 500
 #: Digits of a UUIDv7 that say its time, with their hyphen.
 _SHORTEST = 13
 
@@ -88,13 +87,10 @@ def rows_of_snapshot(
 
     :param newest: only look there: there is no index
     """
-    rows: Any = []
-    for first in (f"(SELECT max(seq) FROM event) - {_NEW}", "0"):
-        if not rows:
-            rows = connection.execute(
-                f"SELECT seq, audience FROM event WHERE snapshot_id = ? AND seq > {first} LIMIT 1",
-                (snapshot_id,),
-            ).fetchall()
-        if newest:
-            break
+    found = recent(connection, snapshot_id)
+    if found is not None:
+        return [(found.seq, found.audience)]
+    if newest:
+        return []
+    rows: Any = connection.execute("SELECT seq, audience FROM event WHERE snapshot_id = ?", (snapshot_id,))
     return list(rows)

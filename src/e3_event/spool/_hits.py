@@ -8,8 +8,9 @@ import msgspec
 
 from e3_event._codec import as_text
 
-from ._events import select, small_of
-from ._standings import UNDECODABLE, UNREADABLE, Standings
+from ._events import UNREADABLE, select, small_of
+from ._queue import AWAY
+from ._standings import UNDECODABLE, Standings
 from ._subscriptions import Range
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import apsw
 
     from ._events import Found
-    from ._standings import Standing
+from ._standings import Standing
 
 
 class Hit(NamedTuple):
@@ -90,12 +91,15 @@ def _hit(
     problem = "" if is_intact(connection, found, standings) else "damaged: its checksum does not fit"
     name = status = ""
     size = 0
-    try:
-        head = decode_head(found.body)
-        name, status = as_text(head.data.name), as_text(head.data.status)
-        size = len(found.body) + sum(attachment.size for attachment in head.attachments)
-    except UNDECODABLE:
-        problem = "damaged: its data can't be read"
+    if found.stands_in:
+        problem = problem or AWAY
+    else:
+        try:
+            head = decode_head(found.body)
+            name, status = as_text(head.data.name), as_text(head.data.status)
+            size = len(found.body) + sum(attachment.size for attachment in head.attachments)
+        except UNDECODABLE:
+            problem = "damaged: its data can't be read"
     return Hit(found.seq, found.uid, found.snapshot_id, name, status, found.put, size, became, problem)
 
 

@@ -14,12 +14,11 @@ from e3_event._errors import SpoolError
 from . import _decisions
 from ._database import NOBODY
 from ._deliveries import State
-from ._events import select, small_of
+from ._events import UNREADABLE, select, small_of
 from ._find import UnknownError, abbreviated, find, rows_of_snapshot
 from ._hits import read_hits
 from ._search import ALL, Search
-from ._standings import UNDECODABLE, UNREADABLE, Standings, is_called, label, members
-from ._status import read_status
+from ._standings import UNDECODABLE, Standings, is_called, label, members
 from ._stored import Stored, decode_snapshot
 from ._walk import open_seqs
 
@@ -241,6 +240,8 @@ class Ledger:
 
     def status(self) -> Status:
         """What waits, for whom and since when, and what needs a person."""
+        from ._status import read_status  # lists do without it
+
         return read_status(self._database, self._room, self._clock())
 
     def retry(

@@ -12,9 +12,10 @@ from e3_event._codec import as_text
 
 from ._database import NOBODY
 from ._deliveries import State
+from ._events import UNREADABLE
 from ._hits import decode_head, read_hits, unreadable
 from ._pending import untold
-from ._standings import UNDECODABLE, UNREADABLE, Standings, is_called, members
+from ._standings import UNDECODABLE, Standings, is_called, members
 from ._subscriptions import Lane, Range, Subscription, owed_to
 from ._walk import first_since, open_seqs
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import struct
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import apsw
 import msgspec
 
-from e3_event._errors import SpoolError
-
 from . import _deliveries
+from ._database import NOBODY
 from ._deliveries import Delivery, State
-from ._events import CONFIGURED
+from ._events import CONFIGURED, UNREADABLE
 from ._pending import is_untold
-from ._subscriptions import Key, load
+from ._subscriptions import Key, audiences, checked, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import apsw
+
     from ._subscriptions import Lane
 
-#: What reading says of a damaged page, a damaged text, and a row whose columns have other types.
-UNREADABLE = (apsw.CorruptError, UnicodeDecodeError, struct.error, AttributeError)
 #: What decoding says of JSON that is damaged.
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 #: What can become of an event with a subscription, as people read it. `none`: it is not owed to it.
@@ -83,22 +80,18 @@ def is_called(key: Key, wanted: str) -> bool:
 def members(connection: apsw.Connection) -> list[Member]:
     """All subscriptions by name, the damaged and the forgotten ones as well."""
     try:
-        rows: list[Any] = connection.execute(
-            "SELECT id, name, fingerprint FROM subscription ORDER BY name, id"
-        ).fetchall()
+        rows: list[Any] = connection.execute("SELECT * FROM subscription ORDER BY name, id").fetchall()
     except UNREADABLE:
         return [Member(0, Key("?"), None)]
-    return [
-        Member(number, Key(name, fingerprint), _lane(connection, number))
-        for number, name, fingerprint in rows
-    ]
+    return [Member(row[0], Key(f"{row[1]}", f"{row[2]}"), _lane(row)) for row in rows]
 
 
-def _lane(connection: apsw.Connection, number: int) -> Lane | None:
+def _lane(row: tuple[Any, ...]) -> Lane | None:
     try:
-        return load(connection, number).lane
-    except (SpoolError, *UNDECODABLE, TypeError, ValueError, *UNREADABLE):
+        subscription = checked(row)
+    except ValueError:  # the schema is damaged, too: a column is missing
         return None
+    return subscription.lane if subscription else None
 
 
 def _as_json(values: list[int]) -> str:
@@ -114,12 +107,15 @@ class Standings:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self.members = members(connection)
-        self._configured = [member for member in self.members if not member.key.fingerprint]
-        self._audiences: dict[int, tuple[str | None, list[Member]]] = {}
+        self._audiences: dict[int, list[Member]] = {}
+        try:
+            self._stored = {NOBODY: "", **audiences(connection), CONFIGURED.id: CONFIGURED.members}
+        except UNREADABLE:
+            self._stored = {CONFIGURED.id: CONFIGURED.members}
 
     def stored_members(self, audience: int) -> str | None:
         """The members of an audience as they are stored; `None`: there is no such audience."""
-        return self._audience(audience)[0]
+        return self._stored.get(audience)
 
     def of(self, events: Iterable[tuple[int, int]]) -> dict[int, tuple[Standing, ...]]:
         """What became of events.
@@ -132,7 +128,7 @@ class Standings:
         return {
             seq: tuple(
                 standing
-                for member in self._audience(audience)[1]
+                for member in self._audience(audience)
                 if (standing := _standing(member, seq, rows.get((seq, member.id), _NO_ROW))) is not None
             )
             for seq, audience in events
@@ -155,20 +151,16 @@ class Standings:
     def _read_rows(self, condition: str, *values: object) -> list[Delivery]:
         return _deliveries.read(self._connection, f"WHERE {condition}", values)
 
-    def _audience(self, number: int) -> tuple[str | None, list[Member]]:
+    def _audience(self, number: int) -> list[Member]:
         if number not in self._audiences:
-            self._audiences[number] = self._read(number)
+            stored = self._stored.get(number) or ""
+            ids = frozenset(members_of(stored))
+            self._audiences[number] = [
+                member
+                for member in self.members
+                if (not member.key.fingerprint if stored == CONFIGURED.members else member.id in ids)
+            ]
         return self._audiences[number]
-
-    def _read(self, number: int) -> tuple[str | None, list[Member]]:
-        try:
-            stored = self._connection.execute("SELECT members FROM audience WHERE id = ?", (number,)).get
-            if number == CONFIGURED.id:
-                return stored, self._configured
-            ids = frozenset(msgspec.json.decode(stored, type=list[int]))
-        except (TypeError, *UNDECODABLE, *UNREADABLE):
-            return None, []
-        return stored, [member for member in self.members if member.id in ids]
 
 
 def _standing(member: Member, seq: int, row: Delivery | None) -> Standing | None:

@@ -9,10 +9,12 @@ import msgspec
 
 from e3_event._errors import SpoolError
 
+from . import _totals
 from ._database import NOBODY
 from ._deliveries import OPEN, State
+from ._events import UNREADABLE
 from ._pending import NOT_KNOWN, untold
-from ._standings import UNREADABLE, Standings, label, members
+from ._standings import Standings, label, members
 from ._subscriptions import Key, Range, Subscription, owed_to
 
 if TYPE_CHECKING:
@@ -155,7 +157,8 @@ def _read_spool(database: Database, room: Room, status: Status, _now: float) -> 
         status.newest = database.newest()
         rows: Any = connection.execute("SELECT noticed, what FROM damage ORDER BY id").fetchall()
         status.damage = list(rows)
-        status.dropped = connection.execute("SELECT dropped FROM spool").get
+        totals = _totals.read(connection)
+        status.dropped = totals[0].dropped if totals else 0
     if not os.stat(database.path).st_mode & 0o200:
         status.damage.append(
             (os.stat(database.path).st_ctime, "the disk has failed (spool.db.failed says how)")
