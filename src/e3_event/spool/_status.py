@@ -115,7 +115,7 @@ def read_status(database: Database, room: Room, now: float) -> Status:
     for part in (_read_spool, _read_subscriptions, _read_room):
         try:
             part(database, room, status, now)
-        except (SpoolError, *UNREADABLE) as error:
+        except (SpoolError, TypeError, ValueError, *UNREADABLE) as error:
             unreadable.append(f"a part of the database can't be read ({_text(error)}); run `e3-event fsck`")
     status.problems = [*dict.fromkeys(unreadable), *needs(status, now)]
     return status
