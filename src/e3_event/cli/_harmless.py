@@ -10,7 +10,7 @@ from e3_event._render import plain
 #: Parameters of colours and the like (SGR). Missing on purpose: blinking, and text that can't be seen.
 _COLOR = (
     r"(?:0?[0-479]|2[1-4]|27|29|3[0-79]|4[0-79]|9[0-7]|10[0-7]"
-    r"|[34]8[;:]5[;:]\d{1,3}|[34]8;2(?:;\d{1,3}){3}|[34]8:2(?::\d{1,3}){3,4})"
+    r"|[34]8[;:]5[;:]\d{1,3}|[34]8;2(?:;\d{1,3}){3}|[34]8:2:\d{0,3}(?::\d{1,3}){2,3})"
 )
 _SHOWN = re.compile(rf"(\x1b\[(?:{_COLOR}(?:;{_COLOR})*)?m)|([\n\t])|\r\n?")
 #: What may go on in the next piece: an escape sequence, or a line's end.
