@@ -65,8 +65,10 @@ def exactly(moment: float) -> str:
 
 def span(seconds: float) -> str:
     """How long something takes, or took."""
+    if seconds < 0.001:
+        return "under 1 ms"
     if seconds < 0.9995:
-        return f"{max(seconds, 0.0) * 1000:.3g} ms"
+        return f"{seconds * 1000:.3g} ms"
     if seconds < 90:
         return f"{seconds:.3g} s"
     if seconds < 90 * 60:
