@@ -10,6 +10,7 @@ from e3_event import Event
 from e3_event._errors import SpoolError
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
+from e3_event.spool._events import CONFIGURED, stand_in
 from e3_event.spool._find import UnknownError
 from e3_event.spool._queue import LeaseLostError, Taken
 from e3_event.spool._subscriptions import LEASE
@@ -230,6 +231,17 @@ def test_a_replay_skips_what_was_put_before_by_a_clock_that_was_ahead(spool: Spo
     recorded = Recorded()
     work(spool, late, recorded)
     assert recorded.names == ["a", "b"]
+
+
+def test_what_is_lost_is_not_replayed(spool: Spool) -> None:
+    put(spool, *"abc")
+    work(spool, ARCHIVE)
+    with spool._database.writing() as connection:  # as `fsck --repair` does
+        stand_in(connection, 2, "b", "b", CONFIGURED, 0.0)
+    assert spool.ledger.replay("archive", 0.0) == {"archive": 2}
+    recorded = Recorded()
+    work(spool, ARCHIVE, recorded)
+    assert recorded.names == ["a", "c"]
 
 
 def test_a_forgotten_handler_is_owed_nothing(spool: Spool) -> None:

@@ -13,6 +13,7 @@ from e3_event import Event
 from e3_event._errors import SpoolError
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import State
+from e3_event.spool._events import CONFIGURED, stand_in
 from e3_event.spool._find import UnknownError
 from e3_event.spool._search import Filter
 from spool.worker import flip, put, work
@@ -63,6 +64,30 @@ def test_an_event_whose_id_is_no_text_does_not_hide_the_others(spool: Spool, col
     assert [hit.name for hit in hits] == ["c", "", "a"]
     assert hits[1].problem == "what is stored of event 2 can't be read"
     assert [hit.name for hit in spool.ledger.tail(0)] == ["a", "", "c"]
+
+
+def test_a_search_for_an_id_that_meets_a_damaged_one_says_so(spool: Spool) -> None:
+    put(spool, "a")
+    execute(spool, "UPDATE event SET uid = CAST(x'308041' AS TEXT)")
+    with pytest.raises(SpoolError, match=r"a record is damaged .*; run `e3-event fsck`"):
+        spool.ledger.show("0")
+
+
+def test_a_decision_on_a_record_that_can_not_be_read_says_so(spool: Spool) -> None:
+    (uid,) = put(spool, "a")
+    work(spool, ARCHIVE, State.DEAD)
+    execute(spool, "UPDATE delivery SET reason = CAST(x'ff' AS TEXT)")
+    with pytest.raises(SpoolError, match=r"a record is damaged .*; run `e3-event fsck`"):
+        spool.ledger.retry(event=uid)
+
+
+def test_an_event_that_was_moved_into_quarantine_is_shown_as_such(spool: Spool) -> None:
+    (uid,) = put(spool, "a")
+    with spool._database.writing() as connection:
+        stand_in(connection, 1, uid, "x", CONFIGURED, 0.0)
+    (hit,) = spool.ledger.events()
+    assert hit.problem == "it was lost, or found damaged and moved into quarantine"
+    assert spool.ledger.show(uid).event is None
 
 
 def test_events_of_a_damaged_page_are_shown_as_unreadable_and_the_others_as_ever(spool: Spool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Deliveries that are changed, and events that are looked at, with one commit.
 _CHUNK = 500
 _SPAN = 5000
+#: Nothing stands in its place, as for one that is lost.
+_IS_THERE = "body <> x''"
 
 
 class Decision(enum.Enum):
@@ -39,63 +41,60 @@ class Decision(enum.Enum):
 RETRY, DROP = Decision.RETRY, Decision.DROP
 
 
+class Selection(NamedTuple):
+    """Which deliveries are meant.
+
+    :ivar states: those that are in one of these
+    :ivar seqs: only of these events; `None`: of any
+    :ivar since: only of events that were put since (seconds since the epoch)
+    """
+
+    states: Sequence[State]
+    seqs: Sequence[int] | None = None
+    since: float = 0.0
+
+
 def decide(
     database: Database,
     decision: Decision,
     chosen: Iterable[Member],
-    states: Sequence[State],
+    wanted: Selection,
     clock: Callable[[], float],
-    *,
-    seqs: Sequence[int] | None = None,
-    since: float = 0.0,
     progress: Progress | None = None,
 ) -> dict[str, int]:
     """Change deliveries of some subscriptions, with a commit every now and then.
 
-    :param states: only those that are in one of these
-    :param seqs: only of these events; `None`: of any
-    :param since: only of events that were put since (seconds since the epoch)
     :return: how many were changed, by subscription
     """
-    work = [
-        (one, found)
-        for one in chosen
-        if (found := seqs if seqs is not None else _open(database, one.id, states))
-    ]
+    work = [(one, found) for one in chosen if (found := _find(database, one.id, wanted))]
     total = sum(len(found) for _, found in work)
     done, counts = 0, dict[str, int]()
     for one, found in work:
-        changed = 0
         for start in range(0, len(found), _CHUNK):
             some = found[start : start + _CHUNK]
-            changed += _change(database, decision, one.id, states, some, since, clock())
+            changed = _change(database, decision, one.id, wanted._replace(seqs=some), clock())
+            if changed:
+                counts[label(one.key)] = counts.get(label(one.key), 0) + changed
             done += len(some)
             if progress:
                 progress(done, total)
-        if changed:
-            counts[label(one.key)] = counts.get(label(one.key), 0) + changed
     return counts
 
 
-def _open(database: Database, number: int, states: Sequence[State]) -> list[int]:
-    return sorted(seq for state in states for seq in open_seqs(database, number, state))
+def _find(database: Database, number: int, wanted: Selection) -> Sequence[int]:
+    if wanted.seqs is not None:
+        return wanted.seqs
+    return sorted(seq for state in wanted.states for seq in open_seqs(database, number, state))
 
 
-def _change(
-    database: Database,
-    decision: Decision,
-    number: int,
-    states: Sequence[State],
-    seqs: Sequence[int],
-    since: float,
-    now: float,
-) -> int:
-    listed = ",".join(str(int(state)) for state in states)
-    put = "AND EXISTS (SELECT 1 FROM event WHERE event.seq = delivery.seq AND put >= ?)" if since else ""
+def _change(database: Database, decision: Decision, number: int, wanted: Selection, now: float) -> int:
+    states = ",".join(str(int(state)) for state in wanted.states)
+    put = "(SELECT put FROM event WHERE event.seq = delivery.seq) >= ?"
     condition = (
-        f"WHERE seq IN (SELECT value FROM json_each(?)) AND subscription = ? AND state IN ({listed}) {put}"
+        "WHERE seq IN (SELECT value FROM json_each(?)) AND subscription = ?"
+        f" AND state IN ({states}) AND {put if wanted.since else '? = 0'}"
     )
-    values = (msgspec.json.encode(seqs).decode(), number, *((since,) if since else ()))
+    values = (msgspec.json.encode(wanted.seqs).decode(), number, wanted.since)
     with database.writing() as connection:
         rows = _deliveries.read(connection, condition, values)
         _deliveries.write(connection, [_decided(row, decision, now) for row in rows])
@@ -135,7 +134,7 @@ def _replay(database: Database, number: int, part: Range, since: float) -> int:
         if mine.lane.forgotten:
             return 0
         part = Range(part.first, min(part.last, mine.lane.cursor))  # what is new is owed
-        of_audience = f"seq BETWEEN ? AND ? AND audience IN ({owed_to(connection, mine)})"
+        of_audience = f"seq BETWEEN ? AND ? AND audience IN ({owed_to(connection, mine)}) AND {_IS_THERE}"
         deleted: Any = connection.execute(
             f"DELETE FROM delivery WHERE subscription = ? AND state > {int(State.AGAIN)}"
             f" AND seq IN (SELECT seq FROM event WHERE {of_audience} AND put >= ?) RETURNING seq",
@@ -201,8 +200,8 @@ def forget(
             lane.lease, lane.down, lane.reason, lane.probe = "", 0.0, "", 0.0
             lane.failures, lane.failed = 0, []
             save(connection, mine)
-    states = (State.LOAN, State.AGAIN, State.DEAD)
-    return count + sum(decide(database, DROP, [member], states, clock, progress=progress).values())
+    wanted = Selection((State.LOAN, State.AGAIN, State.DEAD))
+    return count + sum(decide(database, DROP, [member], wanted, clock, progress).values())
 
 
 def _count(database: Database, number: int, part: Range) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -110,12 +111,12 @@ class Ledger:
 
     def newest(self) -> int:
         """The seq of the newest event; 0 if there never was one."""
-        with self._database.reading():
+        with self._reading():
             return self._database.newest()
 
     def tail(self, after: int, limit: int = _SOME) -> list[Hit]:
         """The snapshots that were put behind *after* (a seq), in their order, at most so many."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             try:
                 rows: Any = connection.execute(
                     f"SELECT seq FROM event WHERE seq > ? AND audience <> {NOBODY} ORDER BY seq LIMIT ?",
@@ -132,13 +133,13 @@ class Ledger:
         :return: their seqs, the newest first: all of a uid, or the one of a snapshot_id
         :raises UnknownError: there is none, or the beginning fits several
         """
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return find(connection, as_text(text))
 
     def abbreviated(self, uid: str) -> str:
         """The beginning of a uid that is enough to find it."""
         try:
-            with self._database.reading() as connection:
+            with self._reading() as connection:
                 return abbreviated(connection, as_text(uid))
         except (SpoolError, *UNREADABLE):
             return uid
@@ -150,8 +151,8 @@ class Ledger:
         :raises UnknownError: there is none, or the beginning fits several
         """
         seqs = self.find(text)
-        with self._database.reading() as connection:
-            hits = [hit for seq in seqs[:_SOME] for hit in read_hits(connection, [seq])]
+        with self._reading() as connection:
+            hits = sorted(read_hits(connection, seqs[:_SOME]), key=lambda hit: -hit.seq)
             if not hits:
                 raise UnknownError(f"there is no event {text} any more")
             hit = hits[0]
@@ -186,7 +187,7 @@ class Ledger:
         captured = shown.attachments[place].captured
         if captured.file:
             return self._blobs.open(self._blobs.path(shown.hit.snapshot_id, captured, None), captured)
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             content, is_intact = _content(connection, shown.hit.seq, place)
         if not is_intact:
             raise OSError(f"damaged: {name} of event {shown.hit.uid}")
@@ -197,7 +198,7 @@ class Ledger:
 
         :raises UnknownError: there is no such snapshot
         """
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             rows = rows_of_snapshot(connection, snapshot_id)
             if not rows:
                 raise UnknownError(f"there is no snapshot {snapshot_id}")
@@ -205,7 +206,7 @@ class Ledger:
 
     def handlers(self) -> list[Member]:
         """All subscriptions by name, the damaged and the forgotten ones as well."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return members(connection)
 
     def dead(self, *, event: str = "", handler: str = "", since: float = 0.0) -> Iterator[DeadLetter]:
@@ -217,7 +218,7 @@ class Ledger:
         :raises UnknownError: there is no such event or handler
         """
         chosen = self._called(handler)
-        wanted = self.find(event) if event else None
+        wanted = frozenset(self.find(event)) if event else None
         dead = [
             (seq, one)
             for one in chosen
@@ -230,7 +231,7 @@ class Ledger:
     def _dead(self, letters: Sequence[tuple[int, Member]], since: float) -> Iterator[DeadLetter]:
         for start in range(0, len(letters), _SOME):
             some = letters[start : start + _SOME]
-            with self._database.reading() as connection:
+            with self._reading() as connection:
                 hits = {hit.seq: hit for hit in read_hits(connection, sorted({seq for seq, _ in some}))}
             for seq, member in some:
                 hit = hits.get(seq)
@@ -282,9 +283,9 @@ class Ledger:
         chosen = self._called(handler)
         seqs = self.find(event) if event else None
         states = (State.DEAD,) if dead_only else (State.AGAIN, State.DEAD)
-        return _decisions.decide(
-            self._database, decision, chosen, states, self._clock, seqs=seqs, since=since, progress=progress
-        )
+        wanted = _decisions.Selection(states, seqs, since)
+        with self._damage():
+            return _decisions.decide(self._database, decision, chosen, wanted, self._clock, progress)
 
     def replay(self, handler: str, since: float, *, progress: Progress | None = None) -> dict[str, int]:
         """Let the events of its audience that were put since a time be delivered again, dead letters as well.
@@ -308,6 +309,21 @@ class Ledger:
             label(one.key): _decisions.forget(self._database, one, self._clock, progress)
             for one in self._called(handler)
         }
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        """As that of the database; a text that is damaged is an error of the spool, too."""
+        with self._damage(), self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise SpoolError(
+                f"a record is damaged ({error}); run `e3-event fsck`", self._database.path
+            ) from error
 
     def _called(self, handler: str) -> list[Member]:
         """The subscriptions that a name means; all, if it is empty."""
