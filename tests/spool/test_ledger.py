@@ -11,8 +11,8 @@ import pytest
 from e3_event import Event
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import State
+from e3_event.spool._filter import Filter
 from e3_event.spool._find import UnknownError
-from e3_event.spool._search import Filter
 from e3_event.testing import HOSTILE
 from spool.worker import Clock, by_name, put, work
 

@@ -14,8 +14,8 @@ from e3_event._errors import SpoolError
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import State
 from e3_event.spool._events import CONFIGURED, stand_in
+from e3_event.spool._filter import Filter
 from e3_event.spool._find import UnknownError
-from e3_event.spool._search import Filter
 from spool.worker import flip, put, work
 
 ARCHIVE, ONCALL = Key("archive"), Key("oncall")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from e3_event.spool import Spool
-    from e3_event.spool._ledger import Shown
+    from e3_event.spool._shown import Shown
 
 _CHUNK = 1 << 20
 #: Seconds between two looks for a further snapshot.

@@ -67,7 +67,7 @@ def ls(
     as_json: bool,
 ) -> None:
     """List the events in the spool, newest first, with what became of them."""
-    from e3_event.spool._search import Filter
+    from e3_event.spool._filter import Filter
 
     spool = _options.open_spool()
     wanted = Filter(name, status, handler, state or "", since, text)

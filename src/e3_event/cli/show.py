@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from e3_event.spool._ledger import Kept, Shown
+    from e3_event.spool._shown import Kept, Shown
     from e3_event.spool._standings import Standing
     from e3_event.spool._subscriptions import Lane
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
 
 from e3_event._codec import as_text
 from e3_event._errors import SpoolError
@@ -15,12 +12,13 @@ from e3_event._errors import SpoolError
 from . import _decisions
 from ._database import NOBODY
 from ._deliveries import State
-from ._events import UNREADABLE, select, small_of
+from ._events import UNREADABLE
+from ._filter import ALL
 from ._find import UnknownError, abbreviated, find, rows_of_snapshot
 from ._hits import read_hits
-from ._search import ALL, Search
-from ._standings import UNDECODABLE, Standings, is_called, label, members
-from ._stored import Stored, decode_snapshot
+from ._search import Search
+from ._shown import read_content, read_shown
+from ._standings import Standings, is_called, label, members
 from ._walk import open_seqs
 
 if TYPE_CHECKING:
@@ -29,52 +27,19 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from e3_event._event import Snapshot
-
-    from ._blobs import Blobs, Captured
+    from ._blobs import Blobs
     from ._database import Database
-    from ._events import Found
+    from ._filter import Filter
     from ._hits import Hit
     from ._room import Room
-    from ._search import Filter
+    from ._shown import Shown
     from ._standings import Member, Standing
     from ._status import Status
-    from ._subscriptions import Lane
 
     #: Is called now and then: how much is done, of how much.
     Progress = Callable[[int, int], None]
 
 _SOME = 500
-_decode = msgspec.json.Decoder(Stored).decode
-
-
-class Kept(NamedTuple):
-    """An attachment as it is kept.
-
-    :ivar captured: what was noted when it was captured
-    :ivar changed: its file had changed since it was attached
-    :ivar problem: what is wrong with its copy; its bytes are not looked at
-    """
-
-    captured: Captured
-    changed: bool
-    problem: str
-
-
-class Shown(NamedTuple):
-    """All that is known of a snapshot.
-
-    :ivar event: the event, as handlers see it but without its attachments; `None`: it can't be read
-    :ivar attachments: in their order
-    :ivar lanes: of the subscriptions in its standings: how far they have come; `None`: damaged
-    :ivar snapshots: all of the event: id, when it was put, status; the newest first
-    """
-
-    hit: Hit
-    event: Snapshot | None
-    attachments: tuple[Kept, ...]
-    lanes: dict[int, Lane | None]
-    snapshots: tuple[tuple[str, float, str], ...]
 
 
 class DeadLetter(NamedTuple):
@@ -152,26 +117,7 @@ class Ledger:
         """
         seqs = self.find(text)
         with self._reading() as connection:
-            hits = sorted(read_hits(connection, seqs[:_SOME]), key=lambda hit: -hit.seq)
-            if not hits:
-                raise UnknownError(f"there is no event {text} any more")
-            hit = hits[0]
-            lanes = {one.id: one.lane for one in members(connection)}
-            try:
-                found = select(connection, "WHERE seq = ?", (hit.seq,))
-                stored = _decode(found[0].body)
-                event = decode_snapshot(hit.snapshot_id, found[0].body, {}, self._blobs)
-            except (IndexError, *UNDECODABLE, *UNREADABLE):
-                return Shown(hit, None, (), lanes, ())
-        event._attachments.clear()
-        changed = event.as_dict().get("attachments_changed")
-        return Shown(
-            hit,
-            event,
-            tuple(self._kept(hit.snapshot_id, one, changed) for one in stored.attachments),
-            {one.subscription: lanes.get(one.subscription) for one in hit.standings},
-            tuple((one.snapshot_id, one.put, one.status) for one in hits if one.uid == hit.uid),
-        )
+            return read_shown(connection, self._blobs, seqs[:_SOME])
 
     def open(self, shown: Shown, name: str) -> BinaryIO:
         """Open an attachment at its start.
@@ -179,19 +125,11 @@ class Ledger:
         :raises UnknownError: there is none of this name
         :raises OSError: it is missing or damaged
         """
-        names = [kept.captured.name for kept in shown.attachments]
-        if name not in names:
-            has = ", ".join(names) or "none"
-            raise UnknownError(f"the event has no attachment {name!r}; it has: {has}")
-        place = names.index(name)
-        captured = shown.attachments[place].captured
+        place, captured = shown.attachment(name)
         if captured.file:
             return self._blobs.open(self._blobs.path(shown.hit.snapshot_id, captured, None), captured)
         with self._reading() as connection:
-            content, is_intact = _content(connection, shown.hit.seq, place)
-        if not is_intact:
-            raise OSError(f"damaged: {name} of event {shown.hit.uid}")
-        return io.BytesIO(content)
+            return io.BytesIO(read_content(connection, shown.hit, place))
 
     def deliveries_of(self, snapshot_id: str) -> list[Standing]:
         """What became of a snapshot with each subscription that it is owed to.
@@ -333,26 +271,3 @@ class Ledger:
             names = ", ".join(dict.fromkeys(label(one.key) for one in known)) or "none"
             raise UnknownError(f"nobody called {handler!r} was ever owed an event here; there are: {names}")
         return chosen
-
-    def _kept(self, snapshot_id: str, captured: Captured, changed: object) -> Kept:
-        problem = ""
-        if captured.file:
-            try:
-                size = os.stat(self._blobs.path(snapshot_id, captured, None)).st_size
-                problem = "" if size == captured.size else f"damaged: it has {size} bytes"
-            except OSError as error:
-                problem = (
-                    "missing" if isinstance(error, FileNotFoundError) else f"unreadable: {error.strerror}"
-                )
-        return Kept(captured, isinstance(changed, list) and captured.name in changed, problem)
-
-
-def _content(connection: apsw.Connection, seq: int, place: int) -> tuple[bytes, bool]:
-    """The bytes of an attachment that lies in the database, and whether they are those that were captured."""
-    try:
-        found: list[Found] = select(connection, "WHERE seq = ?", (seq,))
-        small = small_of(connection, found[0])
-        members = Standings(connection).stored_members(found[0].audience)
-        return small[place], found[0].is_intact(members, small)
-    except (IndexError, KeyError, *UNREADABLE):
-        return b"", False

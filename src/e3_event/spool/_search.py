@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
-
-from e3_event._codec import as_text
+from typing import TYPE_CHECKING, Any
 
 from ._database import NOBODY
 from ._deliveries import State
 from ._events import UNREADABLE
-from ._hits import decode_head, read_hits, unreadable
+from ._filter import body_fits, condition, standing_fits
+from ._hits import read_hits, unreadable
 from ._pending import untold
-from ._standings import UNDECODABLE, Standings, is_called, members
-from ._subscriptions import Lane, Range, Subscription, owed_to
+from ._standings import Standings, is_called, members
+from ._subscriptions import Range
 from ._walk import first_since, open_seqs
 
 if TYPE_CHECKING:
@@ -25,8 +20,9 @@ if TYPE_CHECKING:
     import apsw
 
     from ._database import Database
+    from ._filter import Filter
     from ._hits import Hit
-    from ._standings import Member, Standing
+    from ._standings import Member
 
 #: Events that are looked at with one read: at first, and at most. A read that takes long keeps the WAL long.
 _FIRST_SPAN, _SPAN = 256, 4096
@@ -38,51 +34,6 @@ _SHOWN = 100
 _TRIES = 20_000
 #: A clock that was set back by a little may have put so many events too low.
 _DISORDER = 1000
-#: States that only a row in `delivery` can say.
-_OF_ROWS = ("again", "dead", "delivered", "skipped", "dropped")
-
-
-_NO_LANE = Lane(since=0, cursor=0, seen=0.0)
-
-
-class Filter(NamedTuple):
-    """Which events are looked for.
-
-    :ivar name: a glob that the name has to match; empty, as everywhere here: any
-    :ivar status: the status has to be one of these
-    :ivar handler: name of a subscription, or `name@` and the beginning of its fingerprint: the event is owed
-        to it (and `state` says what became of it)
-    :ivar state: what became of it with a subscription: one of `STATES`
-    :ivar since: it was not put before (seconds since the epoch)
-    :ivar text: what its data contain, as JSON; A to Z count as a to z
-    """
-
-    name: str = ""
-    status: tuple[str, ...] = ()
-    handler: str = ""
-    state: str = ""
-    since: float = 0.0
-    text: str = ""
-
-    @property
-    def needs_body(self) -> bool:
-        return bool(self.name or self.status or self.text)
-
-    @property
-    def needs_standings(self) -> bool:
-        return bool(self.handler or self.state)
-
-
-ALL = Filter()
-
-
-class _Raw(msgspec.Struct):
-    data: msgspec.Raw
-    shown: msgspec.Raw = msgspec.Raw(b"")
-
-
-_decode_raw = msgspec.json.Decoder(_Raw).decode
-
 #: Something that was found: the seq of an event, or a range in which nothing can be read.
 _Item = int | Range
 
@@ -108,9 +59,7 @@ class Search:
             chosen = [
                 one for one in members(connection) if not wanted.handler or is_called(one.key, wanted.handler)
             ]
-            self._sql, self._values = _condition(wanted, chosen)
-            if wanted.handler and wanted.state != "none":
-                self._sql += f" AND audience IN ({_audiences(connection, chosen)})"
+            self._sql, self._values = condition(connection, wanted, chosen)
         self._parts = self._choose(Range(first, newest), chosen)
 
     def hits(self, limit: int | None) -> Iterator[Hit]:
@@ -177,14 +126,14 @@ class Search:
                 (*part, *self._values),
             ):
                 size += len(row[2] or b"")
-                if not wanted.needs_body or _body_fits(row[2], wanted):
+                if not wanted.needs_body or body_fits(row[2], wanted):
                     rows.append(row[:2])
                 if size > _BYTES or len(rows) == most:
                     low = row[0]
                     break
             if wanted.needs_standings:
                 standings = Standings(connection).of(rows)
-                rows = [row for row in rows if _standing_fits(standings[row[0]], wanted)]
+                rows = [row for row in rows if standing_fits(standings[row[0]], wanted)]
         except UNREADABLE as error:
             raise _Damaged from error
         return [seq for seq, _ in rows], low
@@ -224,66 +173,6 @@ class Search:
 
 class _Damaged(Exception):  # noqa: N818  never leaves this file
     """Something in a range can't be read."""
-
-
-def _condition(wanted: Filter, chosen: Sequence[Member]) -> tuple[str, tuple[object, ...]]:
-    """What keeps most of the events that do not fit from being looked at closely."""
-    sql = ""
-    values: list[object] = []
-    if wanted.since:
-        sql += " AND put >= ?"
-        values.append(wanted.since)
-    if wanted.name and (literal := max(re.split(r"[*?]+", wanted.name.partition("[")[0]), key=len)):
-        sql += " AND instr(body, ?)"
-        values.append(_as_stored(literal))
-    if len(wanted.status) == 1:
-        sql += " AND instr(body, ?)"
-        values.append(_as_stored(wanted.status[0]))
-    if wanted.text:
-        sql += " AND instr(lower(body), ?)"
-        values.append(_as_stored(wanted.text).lower().decode())
-    return sql + _condition_on_deliveries(wanted, chosen), tuple(values)
-
-
-def _audiences(connection: apsw.Connection, chosen: Sequence[Member]) -> str:
-    """The audiences of which one of these is a member, as a list for SQL."""
-    found = (owed_to(connection, Subscription(one.id, one.key, _NO_LANE)) for one in chosen)
-    return ",".join(filter(None, found))
-
-
-def _condition_on_deliveries(wanted: Filter, chosen: Sequence[Member]) -> str:
-    numbers = ",".join(str(one.id) for one in chosen)
-    row = f"EXISTS (SELECT 1 FROM delivery d WHERE d.seq = event.seq AND d.subscription IN ({numbers})"
-    if wanted.state == "none":
-        return f" AND NOT {row})"
-    if wanted.state in _OF_ROWS and not any(one.lane is None or one.lane.forgotten for one in chosen):
-        return f" AND {row} AND d.state = {int(State[wanted.state.upper()])})"
-    return ""
-
-
-def _as_stored(text: str) -> bytes:
-    """A part of a text as it stands in a body."""
-    return msgspec.json.encode(as_text(text))[1:-1]
-
-
-def _body_fits(body: bytes, wanted: Filter) -> bool:
-    try:
-        data = decode_head(body).data
-        raw = _decode_raw(body) if wanted.text else None
-    except (*UNDECODABLE, TypeError):
-        return False
-    if wanted.name and not fnmatch.fnmatchcase(as_text(data.name), as_text(wanted.name)):
-        return False
-    if wanted.status and as_text(data.status) not in wanted.status:
-        return False
-    return raw is None or _as_stored(wanted.text).lower() in (bytes(raw.data) + bytes(raw.shown)).lower()
-
-
-def _standing_fits(standings: Sequence[Standing], wanted: Filter) -> bool:
-    mine = [one for one in standings if not wanted.handler or is_called(one.key, wanted.handler)]
-    if wanted.state == "none":
-        return not mine
-    return any(not wanted.state or one.state == wanted.state for one in mine)
 
 
 def _merged(parts: Iterator[Range]) -> list[Range]:
