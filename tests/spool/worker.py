@@ -24,7 +24,7 @@ class Clock:
         return self.now
 
 
-def put(spool: Spool, *names: str, owed_to: tuple[Key, ...] = (), **data: Any) -> list[str]:
+def put(spool: Spool, *names: str, owed_to: tuple[Key, ...] | None = None, **data: Any) -> list[str]:
     """Put closed events of these names; return their uids."""
     uids = []
     for name in names:

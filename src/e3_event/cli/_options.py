@@ -70,6 +70,8 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 
 def _flush_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     return 0.0 if value in ("0", "0s") else duration(ctx, param, value)
+
+
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> float:
     return moment(ctx, param, value) or 0.0
 
