@@ -26,7 +26,7 @@ def on_terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "", "LINES": ""},
         start_new_session=True,
     )
     os.close(theirs)

@@ -182,6 +182,20 @@ def test_a_replay_sends_nothing_twice_that_is_owed_anyway(spool: Spool) -> None:
     assert work(spool, ARCHIVE, recorded) == 3
 
 
+def test_a_replay_of_what_was_delivered_before_its_turn_delivers_it_again(spool: Spool) -> None:
+    snapshot_ids = [spool.put(Event(name)) for name in "abc"]
+    (number,) = spool.register([ARCHIVE])
+    queue = spool.queue(number)
+    assert queue.acquire()
+    (taken,) = queue.turn([], 1, first=snapshot_ids[2])
+    queue.turn([Delivery(taken.seq, number, State.DELIVERED, 1, 0, 0.0, 0.0)])
+    queue.release()
+    assert spool.ledger.replay("archive", 0.0) == {"archive": 1}
+    recorded = Recorded()
+    work(spool, ARCHIVE, recorded)
+    assert recorded.names == ["a", "b", "c"]
+
+
 def test_two_replays_deliver_once_more_each_at_most(spool: Spool) -> None:
     put(spool, *"abc")
     work(spool, ARCHIVE)

@@ -145,8 +145,6 @@ flush_timeout = click.option(
     callback=_flush_timeout,
     help="Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
 )
-
-
 handler = click.option(
     "--handler",
     metavar="HANDLER",

@@ -133,7 +133,6 @@ def _replay(database: Database, number: int, part: Range, since: float) -> int:
         mine = load(connection, number)
         if mine.lane.forgotten:
             return 0
-        part = Range(part.first, min(part.last, mine.lane.cursor))  # what is new is owed
         of_audience = f"seq BETWEEN ? AND ? AND audience IN ({owed_to(connection, mine)}) AND {_IS_THERE}"
         deleted: Any = connection.execute(
             f"DELETE FROM delivery WHERE subscription = ? AND state > {int(State.AGAIN)}"
@@ -145,8 +144,11 @@ def _replay(database: Database, number: int, part: Range, since: float) -> int:
             f"SELECT seq, put FROM event WHERE {of_audience} {NOT_KNOWN} ORDER BY seq", (*part, number)
         ).fetchall()
         owed_already = untold(mine.lane, part.last)
+        cursor = mine.lane.cursor
         runs: list[list[int]] = [[]]
         for seq, put in rows:
+            if seq > cursor:  # it is owed as what is new, now that nothing is known of it
+                break
             if seq in again or (put >= since and not _is_within(seq, owed_already)):
                 runs[-1].append(seq)
             elif runs[-1]:
@@ -155,7 +157,7 @@ def _replay(database: Database, number: int, part: Range, since: float) -> int:
         if found:
             mine.lane.backlog = _joined([*mine.lane.backlog, *found])
             save(connection, mine)
-    return sum(map(len, runs))
+    return sum(map(len, runs)) + len([seq for seq in again if seq > cursor])
 
 
 def _is_within(seq: int, parts: Iterable[Range]) -> bool:
