@@ -1,0 +1,102 @@
+"""Broken variants of the spool, as controls: a row that does not catch its own proves nothing.
+
+Each is made from outside, in the process that is to use it, before the spool is imported there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def break_it(name: str | None) -> None:
+    """Break the spool of this process.
+
+    :param name: one of `VARIANTS`; `None`: leave it as it is
+    """
+    if name is not None:
+        VARIANTS[name]()
+
+
+def _acknowledge_early() -> None:
+    """Acknowledge at once, commit with the next put."""
+    from e3_event.spool import Spool
+
+    commit = Spool.put_many
+
+    def put_many(self: Any, events: Iterable[Any]) -> list[str]:
+        late = self.__dict__.setdefault("_late", [])
+        if late:
+            commit(self, late)
+        late[:] = [event.snapshot() for event in events]
+        return [snapshot.snapshot_id for snapshot in late]
+
+    _replace_put(put_many)
+
+
+def _swallow_errors() -> None:
+    """Acknowledge what failed."""
+    from e3_event.spool import Spool
+
+    commit = Spool.put_many
+
+    def put_many(self: Any, events: Iterable[Any]) -> list[str]:
+        snapshots = [event.snapshot() for event in events]
+        try:
+            return commit(self, snapshots)
+        except Exception:
+            return [snapshot.snapshot_id for snapshot in snapshots]
+
+    _replace_put(put_many)
+
+
+def _replace_put(put_many: Callable[[Any, Any], list[str]]) -> None:
+    from e3_event.spool import Spool
+
+    Spool.put_many = put_many  # type: ignore[method-assign]
+    Spool.put = lambda self, event: put_many(self, [event])[0]  # type: ignore[method-assign]
+
+
+def _no_sync(is_kind: Callable[[int], bool]) -> Callable[[], None]:
+    """Leave out `fsync` of what is of a kind."""
+
+    def apply() -> None:
+        fsync = os.fsync
+
+        def sometimes(fd: int) -> None:
+            if not is_kind(os.fstat(fd).st_mode):
+                fsync(fd)
+
+        os.fsync = sometimes  # type: ignore[assignment]
+
+    return apply
+
+
+def _change_pragmas(change: dict[str, object]) -> Callable[[], None]:
+    """Have pragmas of the database get other values than the spool gives them."""
+
+    def apply() -> None:
+        import apsw
+
+        class Loose(apsw.Connection):
+            def pragma(self, name: str, value: Any = None, **options: Any) -> Any:
+                if value is None:
+                    return super().pragma(name, **options)
+                return super().pragma(name, change.get(name, value), **options)
+
+        apsw.Connection = Loose  # type: ignore[misc]
+
+    return apply
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    "acknowledges before the commit": _acknowledge_early,
+    "swallows errors": _swallow_errors,
+    "synchronous=NORMAL": _change_pragmas({"synchronous": "normal"}),
+    "no fsync of files": _no_sync(stat.S_ISREG),
+    "no fsync of folders": _no_sync(stat.S_ISDIR),
+}
