@@ -47,10 +47,21 @@ class Bench:
     :param seed: of all randomness, with the number
     :param broken: name of the broken variant of the spool; `None`: the real one
     :param kept: what trials of this row keep for later ones; JSON
+    :param is_short: a trial of `make test`, of a few seconds at most
     """
 
-    def __init__(self, row: int, number: int, seed: int, broken: str | None, kept: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        row: int,
+        number: int,
+        seed: int,
+        broken: str | None,
+        kept: dict[str, Any],
+        *,
+        is_short: bool = False,
+    ) -> None:
         self.number, self.seed, self.broken, self.kept = number, seed, broken, kept
+        self.is_short = is_short
         self.random = Random(f"{seed} {row} {number}")
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,6 +77,32 @@ def _no_sync(is_kind: Callable[[int], bool]) -> Callable[[], None]:
     return apply
 
 
+def _sync_again() -> None:
+    """Take a second fsync after a failed one for good."""
+    fsync = os.fsync
+
+    def twice(fd: int) -> None:
+        try:
+            fsync(fd)
+        except OSError:
+            fsync(fd)
+
+    os.fsync = twice  # type: ignore[assignment]
+
+
+def _commit_alone() -> None:
+    """Let each caller commit for itself."""
+    from e3_event.spool._commit import GroupCommit
+
+    mutex = threading.Lock()
+
+    def submit(self: Any, items: Any) -> None:
+        with mutex:
+            self._write(items)
+
+    GroupCommit.submit = submit  # type: ignore[method-assign]
+
+
 def _change_pragmas(change: dict[str, object]) -> Callable[[], None]:
     """Have pragmas of the database get other values than the spool gives them."""
 
@@ -97,6 +124,8 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "acknowledges before the commit": _acknowledge_early,
     "swallows errors": _swallow_errors,
     "synchronous=NORMAL": _change_pragmas({"synchronous": "normal"}),
+    "tries a failed fsync again": _sync_again,
+    "a commit for each put": _commit_alone,
     "no fsync of files": _no_sync(stat.S_ISREG),
     "no fsync of folders": _no_sync(stat.S_ISDIR),
 }

@@ -59,7 +59,7 @@ EXT4 = (tool("mkfs.ext4", "e2fsprogs"), Need(False, _no_loops), MOUNT)
 
 def strace(log: str, calls: Sequence[str], *more: str) -> list[str]:
     """The command that runs another one, its *calls* traced into *log*."""
-    return ["strace", "-f", "-qq", "-o", log, "-e", f"trace={','.join(calls)}", *more]
+    return ["strace", "-f", "--seccomp-bpf", "-qq", "-o", log, "-e", f"trace={','.join(calls)}", *more]
 
 
 @contextlib.contextmanager

@@ -30,7 +30,11 @@ def line(result: Result) -> str:
         f"{result.seconds:.0f}",
         _caught(result),
     )
-    return "\n".join([text.rstrip(), *(f"       {words}" for words in result.losses)])
+    return "\n".join([text.rstrip(), *(f"       {_one_line(loss)}" for loss in result.losses)])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
 
 
 def _caught(result: Result) -> str:
@@ -65,5 +69,5 @@ def as_markdown(results: Sequence[Result], seed: int) -> str:
             f"| {result.number} | {result.what} | {result.runs} {result.unit} | {result.wanted} |"
             f" {result.lost} | {result.verdict} | {result.seconds:.0f} | {_caught(result)} |"
         )
-        lines += [f"| | {loss.replace('|', '/')} | | | | | | |" for loss in result.losses]
+        lines += [f"| | {_one_line(loss).replace('|', '/')} | | | | | | |" for loss in result.losses]
     return "\n".join(lines) + "\n"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from . import calls, errors
+from .calls import kill_at_call
+from .errors import fail_a_call
 from .kills import kill_writers
-from .machine import EXT4
+from .machine import EXT4, STRACE
 from .power import cut_power
 from .row import Row
+from .slow import slow_fsync
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -17,6 +21,16 @@ ROWS: tuple[Row, ...] = (
         controls=("acknowledges before the commit",),
     ),
     Row(
+        number=3,
+        what="kill at every system call",
+        trial=kill_at_call,
+        scaled=60,
+        full=calls.count,
+        controls=("acknowledges before the commit",),
+        needs=STRACE,
+        unit="calls",
+    ),
+    Row(
         number=4,
         what="power cut (ext4)",
         trial=cut_power,
@@ -24,5 +38,25 @@ ROWS: tuple[Row, ...] = (
         full=500,
         controls=("synchronous=NORMAL", "no fsync of files"),
         needs=EXT4,
+    ),
+    Row(
+        number=8,
+        what="EIO, ENOSPC, short writes",
+        trial=fail_a_call,
+        scaled=60,
+        full=errors.count,
+        controls=("swallows errors", "tries a failed fsync again"),
+        needs=STRACE,
+        unit="calls",
+        tries=100,
+    ),
+    Row(
+        number=9,
+        what="slow fsync (0.2 s)",
+        trial=slow_fsync,
+        scaled=2,
+        full=20,
+        controls=("a commit for each put",),
+        needs=STRACE,
     ),
 )

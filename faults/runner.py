@@ -98,26 +98,28 @@ def _wanted(row: Row, result: Result, seed: int) -> int:
         return row.full(bench)
 
 
-def catch(row: Row, control: str, seed: int, kept: dict[str, Any]) -> int:
+def catch(row: Row, control: str, seed: int, kept: dict[str, Any], *, is_short: bool = False) -> int:
     """Run trials with a broken variant until one fails.
 
     :return: the runs until then; 0: none did
     """
     runs = 0
     for number in range(row.tries):
-        outcome = attempt(row, number, seed, control, kept)
+        outcome = attempt(row, number, seed, control, kept, is_short=is_short)
         runs += outcome.runs
         if outcome.losses:
             return runs
     return 0
 
 
-def attempt(row: Row, number: int, seed: int, control: str | None, kept: dict[str, Any]) -> Outcome:
+def attempt(
+    row: Row, number: int, seed: int, control: str | None, kept: dict[str, Any], *, is_short: bool = False
+) -> Outcome:
     """Do one trial. A process that hangs is a loss.
 
     :raises Exception: the trial itself does not work; a control must not count that as a catch
     """
-    with Bench(row.number, number, seed, control, kept) as bench:
+    with Bench(row.number, number, seed, control, kept, is_short=is_short) as bench:
         try:
             return row.trial(bench)
         except HangError as error:
