@@ -24,11 +24,11 @@ def make_files(folder: str, random: Random) -> None:
 
 
 def events(folder: str, random: Random) -> Iterator[Event]:
-    """Yield events for ever; *folder* holds their files."""
+    """Yield events and snapshots for ever; *folder* holds their files."""
     number = 0
     while True:
         number += 1
         event = Event("x", writer=os.getpid(), number=number, padding="y" * int(random.expovariate(1 / 800)))
         for size in random.sample(SIZES, k=random.choice((0, 0, 0, 1, 1, 2))):
             event.attach_file(os.path.join(folder, str(size)), f"log-{size}")
-        yield event
+        yield random.choice((event, event.snapshot()))

@@ -8,15 +8,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from e3_event import EventError
+from e3_event import Event, EventError, Snapshot
 from e3_event._errors import SpoolError
 from e3_event.handler_tools import attachments
 from e3_event.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from e3_event import Event
 
 #: Seconds after which work must go on again.
 HEALED = 30.0
@@ -34,18 +32,24 @@ class Journal:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def put(self, spool: Spool, *events: Event) -> Exception | None:
-        """Put events, with one commit; return the error if the spool refuses."""
-        snapshots = [event.snapshot() for event in events]
-        self.note(
-            {"do": "try", "id": s.snapshot_id, "data": digest(s), "files": _sha1s(s)} for s in snapshots
-        )
+        """Put events, with one commit; return the error if the spool refuses.
+
+        Snapshots are noted before. The id of other events is only known once they are acknowledged; so it
+        can't be said of them whether they were put whole or not at all.
+        """
+        told = [{"data": digest(event), "files": _sha1s(event)} for event in events]
+        if all(isinstance(event, Snapshot) for event in events):
+            ids = [event.snapshot().snapshot_id for event in events]
+            self.note({"do": "try", "id": ids[place], **what} for place, what in enumerate(told))
         started = time.monotonic()
         try:
-            given = spool.put_many(snapshots) if len(snapshots) > 1 else [spool.put(snapshots[0])]
+            given = spool.put_many(events) if len(events) > 1 else [spool.put(events[0])]
         except Exception as error:
             self.note([refusal(error, started)])
             return error
-        self.note({"do": "ack", "id": snapshot_id, "seconds": _since(started)} for snapshot_id in given)
+        seconds = _since(started)
+        acknowledged = zip(given, told, strict=True)
+        self.note({"do": "ack", "id": put, "seconds": seconds, **what} for put, what in acknowledged)
         return None
 
     def note(self, lines: Iterable[dict[str, Any]]) -> None:
@@ -107,14 +111,12 @@ class Books:
 
     def _enter(self, line: dict[str, Any]) -> None:
         self.slowest = max(self.slowest, line.get("seconds", 0.0))
+        if line["do"] in ("try", "ack"):
+            tried = Tried(line["data"], line["files"], line["at"])
+            if self.tried.setdefault(line["id"], tried)[:2] != tried[:2]:
+                self.losses.append(f"{line['id']}: two events got this id")
         match line["do"]:
-            case "try":
-                tried = Tried(line["data"], line["files"], line["at"])
-                if self.tried.setdefault(line["id"], tried)[:2] != tried[:2]:
-                    self.losses.append(f"{line['id']}: two events got this id")
             case "ack":
-                if line["id"] not in self.tried:
-                    self.losses.append(f"{line['id']}: acknowledged under an id that no event had")
                 self.acknowledged[line["id"]] = line["at"]
             case "refused":
                 self.refused.append(line)
@@ -172,8 +174,6 @@ def _problem(spool: Spool, snapshot_id: str, tried: Tried) -> str:
 
 
 def _standstill(spool: Spool) -> list[str]:
-    from e3_event import Event
-
     event = Event("goes-on").snapshot()
     try:
         problem = _problem(spool, spool.put(event), Tried(digest(event), {}, 0.0))

@@ -61,6 +61,8 @@ def _put(child: Child, spool: Spool, batch: Sequence[Sequence[int]], padding: in
         for size in sizes:
             event.attach_file(child.file(size), f"log-{size}")
         events.append(event)
+    if any(batch):
+        events = [event.snapshot() for event in events]
     child.journal.put(spool, *events)
 
 
