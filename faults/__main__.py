@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ SEED = 1
 
 def main() -> int:
     """Run what the command line names. Return 1 if anything was lost, or a control was not caught."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # mounts and processes are ended on the way
     options = _options()
     chosen = [row for row in ROWS if row.number in options.rows] if options.rows else list(ROWS)
     if options.trial is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -30,14 +31,38 @@ class Outcome:
 
     :ivar runs: how many faults it caused
     :ivar losses: what was broken, in words
+    :ivar first: the run of the first loss (from 1); 0: there was none
     """
 
-    runs: int
+    runs: int = 0
     losses: list[str] = field(default_factory=list)
+    first: int = 0
+
+    def add(self, losses: list[str]) -> None:
+        """Count a run, and what it showed."""
+        self.runs += 1
+        self.losses += losses
+        if losses and not self.first:
+            self.first = self.runs
+
+    @classmethod
+    def of(cls, losses: list[str]) -> Self:
+        """The outcome of a single run."""
+        outcome = cls()
+        outcome.add(losses)
+        return outcome
+
+
+#: Seconds that a process may take.
+PATIENCE = 60.0
 
 
 class HangError(Exception):
     """A process did not come to its end."""
+
+
+class DiedError(Exception):
+    """A process came to another end than it should have."""
 
 
 class Bench:
@@ -115,17 +140,34 @@ class Bench:
         return process
 
     def hear(self, process: subprocess.Popen[str], line: str) -> None:
-        """Wait until the child says *line*."""
+        """Wait until the child says *line*.
+
+        :raises HangError: it says nothing
+        :raises DiedError: it ends instead
+        """
         assert process.stdout is not None
+        if not select.select([process.stdout], [], [], PATIENCE)[0]:
+            raise HangError(f"a process said nothing for {PATIENCE:.0f} s")
         said = process.stdout.readline().strip()
         if said != line:
-            raise RuntimeError(f"the child said {said!r} instead of {line!r}: {self.stderr()}")
+            code = self.finish(process, exits=None)
+            raise DiedError(
+                f"instead of saying {line!r} it said {said!r}, ended with {code}: {self.stderr()}"
+            )
 
-    def finish(self, process: subprocess.Popen[str], seconds: float = 60, *, exits: int | None = 0) -> int:
+    def tell(self, word: str) -> None:
+        """Tell the children that wait for it."""
+        with open(f"{self.journal}.{word}", "w"):
+            pass
+
+    def finish(
+        self, process: subprocess.Popen[str], seconds: float = PATIENCE, *, exits: int | None = 0
+    ) -> int:
         """Wait for a child to end.
 
         :param exits: the exit code that it has to have; `None`: any
         :raises HangError: it does not end in time; it is killed then
+        :raises DiedError: it ends otherwise
         """
         try:
             code = process.wait(seconds)
@@ -133,7 +175,7 @@ class Bench:
             self.kill(process)
             raise HangError(f"a process hung for {seconds:.0f} s") from None
         if exits is not None and code != exits:
-            raise RuntimeError(f"the child ended with {code}: {self.stderr()}")
+            raise DiedError(f"ended with {code}: {self.stderr()}")
         return code
 
     def kill(self, process: subprocess.Popen[str]) -> None:

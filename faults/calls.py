@@ -45,4 +45,4 @@ def kill_at_call(bench: Bench) -> Outcome:
     losses = bench.losses()
     if code not in (0, -signal.SIGKILL):
         losses.append(f"ended with {code}: {bench.stderr()}")
-    return Outcome(1, [f"killed at {call} number {number}: {loss}" for loss in losses])
+    return Outcome.of([f"killed at {call} number {number}: {loss}" for loss in losses])

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ class Child:
 
     :ivar folder: path of the spool
     :ivar options: what the row said beyond that
+    :ivar told: path of the journal, which all processes of a trial share
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -34,6 +36,7 @@ class Child:
         self.options: dict[str, Any] = spec["options"]
         self.random = Random(spec["seed"])
         self._files: str = spec["files"]
+        self.told: str = spec["journal"]
         self.journal: Journal = Journal(spec["journal"])
 
     def spool(self) -> Spool:
@@ -49,6 +52,14 @@ class Child:
     def file(self, size: int) -> str:
         """Path of the file of that size."""
         return os.path.join(self._files, str(size))
+
+    def wait_for(self, word: str) -> None:
+        """Wait until the row tells this."""
+        deadline = time.monotonic() + 60
+        while not os.path.exists(f"{self.told}.{word}"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(word)
+            time.sleep(0.005)
 
     def say(self, line: str) -> None:
         """Tell the row that waits for this line."""

@@ -66,7 +66,7 @@ def fail_a_call(bench: Bench) -> Outcome:
     if call in _SYNCS:
         losses += _acknowledged_after(log, bench.spool) + _still_usable(bench)
     repair(bench.spool)
-    return Outcome(1, [f"{what}: {loss}" for loss in losses + bench.losses()])
+    return Outcome.of([f"{what}: {loss}" for loss in losses + bench.losses()])
 
 
 def _acknowledged_after(log: str, folder: str) -> list[str]:

@@ -26,7 +26,7 @@ def put_endlessly(child: Child) -> None:
 
 def kill_writers(bench: Bench) -> Outcome:
     """Kill one or two writers at a random moment, from their first system call in the spool on."""
-    outcome = Outcome(0)
+    outcome = Outcome()
     for _ in range(KILLS):
         writers = [bench.child(put_endlessly) for _ in range(bench.random.choice((1, 1, 2)))]
         for writer in writers:
@@ -34,6 +34,5 @@ def kill_writers(bench: Bench) -> Outcome:
         time.sleep(bench.random.uniform(0, LONGEST))  # the moment is the fault
         for writer in writers:
             bench.kill(writer)
-        outcome.runs += 1
-        outcome.losses += bench.losses()
+        outcome.add(bench.losses())
     return outcome

@@ -30,7 +30,7 @@ def cut_power(bench: Bench) -> Outcome:
     """Cut the power at random moments of a writer; look at what the disk holds then."""
     image, disk = bench.path("image"), bench.path("disk")
     make_ext4(image, SIZE)
-    outcome = Outcome(0)
+    outcome = Outcome()
     for _ in range(CUTS):
         with mounted(image, disk, "-o", "loop"):
             writer = bench.child(put_endlessly, spool=os.path.join(disk, "spool"))
@@ -38,8 +38,7 @@ def cut_power(bench: Bench) -> Outcome:
             time.sleep(bench.random.uniform(0, LONGEST))  # the moment is the fault
             books = _cut(bench, writer, disk)
         with mounted(image, disk, "-o", "loop"):
-            outcome.losses += broken_promises(os.path.join(disk, "spool"), books)
-        outcome.runs += 1
+            outcome.add(broken_promises(os.path.join(disk, "spool"), books))
     return outcome
 
 

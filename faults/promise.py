@@ -124,11 +124,13 @@ class Books:
                 self.losses.append(line["text"])
 
 
-def broken_promises(folder: str, books: Books) -> list[str]:
+def broken_promises(folder: str, books: Books, *, has_healed: bool = True) -> list[str]:
     """Open the spool in *folder* and say what of its promise is broken.
 
     What was acknowledged is there, with intact attachments; what was tried is there whole or not at all; no
     id was given twice; and work goes on within 30 seconds.
+
+    :param has_healed: is the fault over? Else what is there is to be readable only
     """
     started = time.monotonic()
     try:
@@ -136,7 +138,9 @@ def broken_promises(folder: str, books: Books) -> list[str]:
     except (EventError, OSError) as error:
         return [*books.losses, f"can't be opened again: {error}"]
     try:
-        losses = [*books.losses, *_losses(spool, books), *_standstill(spool)]
+        losses = [*books.losses, *_losses(spool, books)]
+        if has_healed:
+            losses += _standstill(spool)
     finally:
         spool.close()
     if _since(started) > HEALED:

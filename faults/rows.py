@@ -5,11 +5,13 @@ from __future__ import annotations
 from . import calls, errors
 from .calls import kill_at_call
 from .errors import fail_a_call
+from .images import crash_anywhere
 from .kills import kill_writers
 from .machine import EXT4, STRACE
 from .power import cut_power
 from .row import Row
 from .slow import slow_fsync
+from .space import cap_files, fill_disk
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -38,6 +40,34 @@ ROWS: tuple[Row, ...] = (
         full=500,
         controls=("synchronous=NORMAL", "no fsync of files"),
         needs=EXT4,
+    ),
+    Row(
+        number=5,
+        what="torn and dropped writes",
+        trial=crash_anywhere,
+        scaled=2500,
+        full=100_000,
+        controls=("synchronous=NORMAL", "no fsync of files", "no fsync of folders"),
+        needs=STRACE,
+        unit="images",
+    ),
+    Row(
+        number=6,
+        what="disk full, inodes used up",
+        trial=fill_disk,
+        scaled=9,
+        full=180,
+        controls=("swallows errors",),
+        needs=EXT4,
+        short=3,
+    ),
+    Row(
+        number=7,
+        what="cap on the size of files",
+        trial=cap_files,
+        scaled=30,
+        full=500,
+        controls=("swallows errors",),
     ),
     Row(
         number=8,

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .bench import Bench, HangError, Outcome
+from .bench import Bench, DiedError, HangError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,21 +106,25 @@ def catch(row: Row, control: str, seed: int, kept: dict[str, Any], *, is_short: 
     runs = 0
     for number in range(row.tries):
         outcome = attempt(row, number, seed, control, kept, is_short=is_short)
+        if outcome.first:
+            return runs + outcome.first
         runs += outcome.runs
-        if outcome.losses:
-            return runs
     return 0
 
 
 def attempt(
     row: Row, number: int, seed: int, control: str | None, kept: dict[str, Any], *, is_short: bool = False
 ) -> Outcome:
-    """Do one trial. A process that hangs is a loss.
+    """Do one trial. A process that hangs, or ends as it should not, is a loss.
 
-    :raises Exception: the trial itself does not work; a control must not count that as a catch
+    :raises Exception: the trial itself does not work, or a control dies: that is not how it has to fail
     """
     with Bench(row.number, number, seed, control, kept, is_short=is_short) as bench:
         try:
             return row.trial(bench)
         except HangError as error:
-            return Outcome(1, [str(error)])
+            return Outcome.of([str(error)])
+        except DiedError as error:
+            if control is not None:
+                raise
+            return Outcome.of([str(error)])
