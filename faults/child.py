@@ -35,7 +35,7 @@ class Child:
         self.folder: str = spec["folder"]
         self.options: dict[str, Any] = spec["options"]
         self.random = Random(spec["seed"])
-        self._files: str = spec["files"]
+        self.files: str = spec["files"]
         self.told: str = spec["journal"]
         self.journal: Journal = Journal(spec["journal"])
 
@@ -47,11 +47,11 @@ class Child:
     def events(self) -> Iterator[Event]:
         from .events import events
 
-        return events(self._files, self.random)
+        return events(self.files, self.random)
 
     def file(self, size: int) -> str:
         """Path of the file of that size."""
-        return os.path.join(self._files, str(size))
+        return os.path.join(self.files, str(size))
 
     def wait_for(self, word: str) -> None:
         """Wait until the row tells this."""

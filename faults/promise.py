@@ -112,7 +112,7 @@ class Books:
     def _enter(self, line: dict[str, Any]) -> None:
         self.slowest = max(self.slowest, line.get("seconds", 0.0))
         if line["do"] in ("try", "ack"):
-            tried = Tried(line["data"], line["files"], line["at"])
+            tried = Tried(line["data"], line["files"], line["at"] - line.get("seconds", 0.0))
             if self.tried.setdefault(line["id"], tried)[:2] != tried[:2]:
                 self.losses.append(f"{line['id']}: two events got this id")
         match line["do"]:

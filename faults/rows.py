@@ -5,9 +5,10 @@ from __future__ import annotations
 from . import calls, errors
 from .calls import kill_at_call
 from .errors import fail_a_call
+from .folders import forbid
 from .images import crash_anywhere
 from .kills import kill_writers
-from .machine import EXT4, STRACE
+from .machine import EXT4, MOUNT, STRACE
 from .power import cut_power
 from .row import Row
 from .slow import slow_fsync
@@ -88,5 +89,15 @@ ROWS: tuple[Row, ...] = (
         full=20,
         controls=("a commit for each put",),
         needs=STRACE,
+    ),
+    Row(
+        number=10,
+        what="read-only, deleted, no descriptors",
+        trial=forbid,
+        scaled=16,
+        full=320,
+        controls=("looks at its file once", "swallows errors"),
+        needs=(MOUNT,),
+        short=4,
     ),
 )

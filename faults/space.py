@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import resource
 import time
@@ -29,7 +30,7 @@ PUTS = 1500
 
 def fill(child: Child) -> None:
     """Put until the spool refuses; when there is room again, go on in the same process."""
-    spool = _opened(child)
+    spool = opened(child)
     left = REFUSALS
     events = child.events()
     for _ in range(PUTS):
@@ -53,7 +54,7 @@ def go_on(child: Child, spool: Spool) -> None:
             child.journal.note([{"do": "loss", "text": f"did not go on: {error}"}])
 
 
-def _opened(child: Child) -> Spool | None:
+def opened(child: Child) -> Spool | None:
     """The spool; `None` if there is no room for one."""
     started = time.monotonic()
     try:
@@ -124,13 +125,15 @@ def _load(disk: str, bench: Bench) -> list[str]:
 def fill_with_capped_files(child: Child) -> None:
     """Put while no file may grow beyond a cap; without it, go on in the same process."""
     child.journal = _UncappedJournal(child.told)
-    spool = child.spool() if child.options["is_open"] else None
+    child.spool().close()
+    spool = child.spool() if child.options["is_open"] else None  # with an empty log, which may still grow
     _cap(child.options["cap"])
-    spool = spool or _opened(child)
+    spool = spool or opened(child)
     if spool is not None:
-        events = child.events()
-        for _ in range(40):
-            child.journal.put(spool, next(events))
+        first = Event("x")
+        first.attach_file(child.file(32_768), "log")  # a single write, which the cap may cut short
+        for event in (first, *itertools.islice(child.events(), 30)):
+            child.journal.put(spool, event)
     _cap(resource.RLIM_INFINITY)
     spool = spool or child.spool()
     go_on(child, spool)
@@ -152,7 +155,8 @@ def _cap(size: int) -> None:
 
 def cap_files(bench: Bench) -> Outcome:
     """Cap the size of files, from below a page up to several attachments."""
-    cap = int(2 ** bench.random.uniform(11, 19))
+    exponent = bench.random.choice((bench.random.uniform(11, 19), bench.random.uniform(14, 15)))
+    cap = int(2**exponent)
     bench.finish(bench.child(fill_with_capped_files, cap=cap, is_open=bench.random.random() < 0.7))
     books = bench.books()
     losses = [
