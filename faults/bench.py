@@ -18,7 +18,7 @@ from .events import make_files
 from .promise import Books, broken_promises
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .child import Child
 
@@ -114,9 +114,13 @@ class Bench:
         *,
         under: Sequence[str] = (),
         spool: str | None = None,
+        env: Mapping[str, str] | None = None,
         **options: object,
     ) -> subprocess.Popen[str]:
-        """Start a process that does *plan*, under another command if one is given."""
+        """Start a process that does *plan*, under another command if one is given.
+
+        :param env: what is added to its environment
+        """
         spec = {
             "folder": spool or self.spool,
             "journal": self.journal,
@@ -130,6 +134,7 @@ class Bench:
             process = subprocess.Popen(
                 [*under, sys.executable, "-m", "faults.child", name, json.dumps(spec)],
                 cwd=ROOT,
+                env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

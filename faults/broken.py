@@ -117,6 +117,27 @@ def _look_once() -> None:
     os.stat = stat_  # type: ignore[assignment]
 
 
+def _no_fork_hooks() -> None:
+    """Have a forked process share the connection of its parent, whatever its threads were at."""
+    os.register_at_fork = lambda **_: None  # type: ignore[assignment]
+    pid = os.getpid()
+    os.getpid = lambda: pid
+
+
+def _never_write_back() -> None:
+    """Leave everything in the write-ahead log, for ever."""
+    import apsw
+
+    class Hoarding(apsw.Connection):
+        def wal_checkpoint(self, *_: Any, **__: Any) -> tuple[int, int]:
+            return 0, 0
+
+        def set_wal_hook(self, hook: Any) -> None:
+            self.wal_autocheckpoint(0)
+
+    apsw.Connection = Hoarding  # type: ignore[misc]
+
+
 def _change_pragmas(change: dict[str, object]) -> Callable[[], None]:
     """Have pragmas of the database get other values than the spool gives them."""
 
@@ -140,6 +161,8 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "synchronous=NORMAL": _change_pragmas({"synchronous": "normal"}),
     "tries a failed fsync again": _sync_again,
     "looks at its file once": _look_once,
+    "no notice of forks": _no_fork_hooks,
+    "never writes the log back": _never_write_back,
     "a commit for each put": _commit_alone,
     "no fsync of files": _no_sync(stat.S_ISREG),
     "no fsync of folders": _no_sync(stat.S_ISDIR),

@@ -54,7 +54,7 @@ class Journal:
 
     def note(self, lines: Iterable[dict[str, Any]]) -> None:
         now = time.monotonic()
-        text = "".join(json.dumps(line | {"at": now}) + "\n" for line in lines)
+        text = "".join(json.dumps(line | {"at": now, "pid": os.getpid()}) + "\n" for line in lines)
         os.writev(self._fd, [text.encode()])
 
 

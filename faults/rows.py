@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from . import calls, errors
 from .calls import kill_at_call
+from .crowd import read_for_ever
 from .errors import fail_a_call
+from .family import fork_and_end
 from .folders import forbid
 from .images import crash_anywhere
 from .kills import kill_writers
 from .machine import EXT4, MOUNT, STRACE
+from .memory import starve
 from .power import cut_power
 from .row import Row
 from .slow import slow_fsync
@@ -99,5 +102,29 @@ ROWS: tuple[Row, ...] = (
         controls=("looks at its file once", "swallows errors"),
         needs=(MOUNT,),
         short=4,
+    ),
+    Row(
+        number=12,
+        what="out of memory",
+        trial=starve,
+        scaled=16,
+        full=400,
+        controls=("swallows errors",),
+    ),
+    Row(
+        number=15,
+        what="forks, os._exit, SIGTERM",
+        trial=fork_and_end,
+        scaled=30,
+        full=1000,
+        controls=("no notice of forks",),
+    ),
+    Row(
+        number=16,
+        what="a reader that never ends",
+        trial=read_for_ever,
+        scaled=2,
+        full=20,
+        controls=("never writes the log back",),
     ),
 )
