@@ -134,7 +134,7 @@ class Bench:
             process = subprocess.Popen(
                 [*under, sys.executable, "-m", "faults.child", name, json.dumps(spec)],
                 cwd=ROOT,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -58,8 +58,11 @@ def _swallow_errors() -> None:
 def _replace_put(put_many: Callable[[Any, Any], list[str]]) -> None:
     from e3_event.spool import Spool
 
-    Spool.put_many = put_many  # type: ignore[method-assign]
-    Spool.put = lambda self, event: put_many(self, [event])[0]  # type: ignore[method-assign]
+    def put(self: Any, event: Any) -> str:
+        return put_many(self, [event])[0]
+
+    Spool.put_many = put_many  # type: ignore[assignment,method-assign]
+    Spool.put = put  # type: ignore[assignment,method-assign]
 
 
 def _no_sync(is_kind: Callable[[int], bool]) -> Callable[[], None]:
@@ -114,12 +117,12 @@ def _look_once() -> None:
             seen[path] = look(path, **options)
         return seen[path]
 
-    os.stat = stat_  # type: ignore[assignment]
+    os.stat = stat_
 
 
 def _no_fork_hooks() -> None:
     """Have a forked process share the connection of its parent, whatever its threads were at."""
-    os.register_at_fork = lambda **_: None  # type: ignore[assignment]
+    os.register_at_fork = lambda **_: None
     pid = os.getpid()
     os.getpid = lambda: pid
 

@@ -6,7 +6,7 @@ import signal
 
 from .bench import Bench, Outcome
 from .machine import strace
-from .tour import points, shuffled, tour
+from .tour import mixed, points, tour
 
 _OFTEN = ("pwrite64", "write")
 _SELDOM = (
@@ -33,7 +33,7 @@ def _points(bench: Bench) -> list[tuple[str, int, bool]]:
 
 def count(bench: Bench) -> int:
     """How many system calls there are."""
-    return len(shuffled(bench, "points", lambda: _points(bench)))
+    return len(mixed(bench, lambda: _points(bench)))
 
 
 def kill_at_call(bench: Bench) -> Outcome:

@@ -8,10 +8,10 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from e3_event import Event
 from e3_event.spool import Spool, _database
 
 from .bench import Bench, HangError, Outcome
-from .events import Event
 from .promise import HEALED
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PAGE = 4096 + 24
 #: Bytes of the body of an event.
 BODY = 200_000
 #: All writers together put so much more than the cap.
-SHARE = 1.4
+SHARE, SHORT_SHARE = 1.4, 3.0
 
 
 def put_a_share(child: Child) -> None:
@@ -47,7 +47,7 @@ def read_for_ever(bench: Bench) -> Outcome:
     spool.put(Event("first"))
     spool.close()
     cap = SHORT_CAP if bench.is_short else _database.WAL_CAP
-    puts = round(cap * PAGE * SHARE / BODY / WRITERS)
+    puts = round(cap * PAGE * (SHORT_SHARE if bench.is_short else SHARE) / BODY / WRITERS)
     writers = [bench.child(put_a_share, puts=puts, cap=cap) for _ in range(WRITERS)]
     for writer in writers:
         bench.hear(writer, "begins")

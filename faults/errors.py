@@ -13,7 +13,7 @@ from e3_event.spool import Spool
 
 from .bench import Bench, Outcome
 from .machine import strace
-from .tour import points, shuffled, tour
+from .tour import mixed, points, tour
 
 if TYPE_CHECKING:
     from .child import Child
@@ -44,7 +44,7 @@ def _points(bench: Bench) -> list[tuple[str, int, str]]:
 
 def count(bench: Bench) -> int:
     """How many calls there are, times what each of them may answer."""
-    return len(shuffled(bench, "points", lambda: _points(bench)))
+    return len(mixed(bench, lambda: _points(bench)))
 
 
 def fail_a_call(bench: Bench) -> Outcome:
@@ -119,7 +119,7 @@ def tour_with_a_short_write(child: Child) -> None:
 
     kind = ctypes.CFUNCTYPE(ctypes.c_ssize_t, *libc.pwrite64.argtypes)
     kept = kind(pwrite)  # as long as SQLite may call it
-    address = ctypes.cast(kept, ctypes.c_void_p).value
+    address = ctypes.cast(kept, ctypes.c_void_p).value or 0
     apsw.VFS("short", "unix").xSetSystemCall("pwrite64", address)
     tour(child)
     if left > 0:

@@ -42,9 +42,9 @@ def crash_anywhere(bench: Bench) -> Outcome:
     top = bench.path("disk")
     os.mkdir(top)
     spool = os.path.join(top, "state", "spool")
-    ops = record(bench, put_awhile, spool=spool, is_long=bench.number % LONG == LONG - 1)
+    ops = record(bench, put_awhile, spool, is_long=bench.number % LONG == LONG - 1)
     _check_model(bench, ops, top)
-    images = 20 if bench.is_short else IMAGES
+    images = 60 if bench.is_short else IMAGES
     cuts = sorted(bench.random.randrange(len(ops) + 1) for _ in range(images))
     outcome = Outcome()
     disk, done, told = Disk(top), 0, b""

@@ -27,7 +27,7 @@ def put_endlessly(child: Child) -> None:
 def kill_writers(bench: Bench) -> Outcome:
     """Kill one or two writers at a random moment, from their first system call in the spool on."""
     outcome = Outcome()
-    for _ in range(KILLS):
+    for _ in range(2 if bench.is_short else KILLS):
         writers = [bench.child(put_endlessly) for _ in range(bench.random.choice((1, 1, 2)))]
         for writer in writers:
             bench.hear(writer, "begins")

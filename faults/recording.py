@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .machine import strace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .bench import Bench
     from .child import Child
@@ -40,18 +40,18 @@ class Op(NamedTuple):
     data: bytes = b""
 
 
-def record(bench: Bench, plan: Callable[[Child], None], **options: object) -> list[Op]:
+def record(bench: Bench, plan: Callable[[Child], None], spool: str, *, is_long: bool) -> list[Op]:
     """Have a child do *plan*, and return what it did in the folder of the trial."""
     log = bench.path("log")
     under = strace(log, _CALLS, "-y", "-xx", "-s", str(1 << 24))
-    bench.finish(bench.child(plan, under=under, **options))
+    bench.finish(bench.child(plan, under=under, spool=spool, is_long=is_long))
     with open(log, encoding="ascii") as file:
         return [op for op in _ops(file, bench.journal) if op.path.startswith(bench.folder)]
 
 
-def _ops(lines: Iterator[str] | object, journal: str) -> Iterator[Op]:
+def _ops(lines: Iterable[str], journal: str) -> Iterator[Op]:
     positions: dict[str, int] = {}
-    for line in lines:  # type: ignore[attr-defined]
+    for line in lines:
         match = _LINE.match(line)
         if match is None:
             if "= -1 " in line or "+++" in line or "---" in line:

@@ -35,6 +35,7 @@ ROWS: tuple[Row, ...] = (
         controls=("acknowledges before the commit",),
         needs=STRACE,
         unit="calls",
+        short=6,
     ),
     Row(
         number=4,
@@ -71,6 +72,7 @@ ROWS: tuple[Row, ...] = (
         trial=cap_files,
         scaled=30,
         full=500,
+        short=4,
         controls=("swallows errors",),
     ),
     Row(
@@ -83,6 +85,7 @@ ROWS: tuple[Row, ...] = (
         needs=STRACE,
         unit="calls",
         tries=100,
+        short=8,
     ),
     Row(
         number=9,
@@ -109,6 +112,7 @@ ROWS: tuple[Row, ...] = (
         trial=starve,
         scaled=16,
         full=400,
+        short=4,
         controls=("swallows errors",),
     ),
     Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,7 @@ from .machine import strace
 from .promise import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from e3_event.spool import Spool
 
@@ -79,7 +80,7 @@ def _put_again(child: Child, spool: Spool) -> None:
     child.journal.put(spool, snapshot)
 
 
-def points(bench: Bench, calls: Sequence[str], **options: object) -> list[tuple[str, int]]:
+def points(bench: Bench, calls: Sequence[str], *, is_long: bool = False) -> list[tuple[str, int]]:
     """Go on a tour, and return its system calls: the name of each and which of that name it is (from 1).
 
     What happens before the journal is opened is left out: there Python starts.
@@ -87,7 +88,7 @@ def points(bench: Bench, calls: Sequence[str], **options: object) -> list[tuple[
     log = bench.path("points")
     spool = bench.path("counted")
     names = {*calls, "openat"}
-    bench.finish(bench.child(tour, under=strace(log, sorted(names)), spool=spool, **options))
+    bench.finish(bench.child(tour, under=strace(log, sorted(names)), spool=spool, is_long=is_long))
     seen: Counter[str] = Counter()
     found = []
     has_begun = False
@@ -100,14 +101,23 @@ def points(bench: Bench, calls: Sequence[str], **options: object) -> list[tuple[
             if has_begun and match[1] in calls:
                 found.append((match[1], seen[match[1]]))
             has_begun = has_begun or bench.journal in line
+    os.unlink(bench.journal)  # the tour that counts is none that is harmed
     return found
 
 
-def shuffled(bench: Bench, name: str, make: Any) -> list[Any]:
-    """The points that *make* gives, in an order of their own; made once for all trials of a row."""
-    if name not in bench.kept:
-        made = list(make())
-        Random(bench.seed).shuffle(made)
-        bench.kept[name] = made
-    kept: list[Any] = bench.kept[name]
+def mixed(bench: Bench, make: Callable[[], Iterable[tuple[Any, ...]]]) -> list[Any]:
+    """The points that *make* gives, in random order, yet so that all kinds come early.
+
+    A kind is the first entry of a point. They are made once for all trials of a row.
+    """
+    if "points" not in bench.kept:
+        points = list(make())
+        Random(bench.seed).shuffle(points)
+        seen: Counter[Any] = Counter()
+        rounds = []
+        for point in points:
+            rounds.append((seen[point[0]], point))
+            seen[point[0]] += 1
+        bench.kept["points"] = [point for _, point in sorted(rounds, key=lambda entry: entry[0])]
+    kept: list[Any] = bench.kept["points"]
     return kept
