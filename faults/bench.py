@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .events import make_files
 from .promise import Books, broken_promises
+from .words import PATIENCE, tell, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,10 +52,6 @@ class Outcome:
         outcome = cls()
         outcome.add(losses)
         return outcome
-
-
-#: Seconds that a process may take.
-PATIENCE = 60.0
 
 
 class HangError(Exception):
@@ -162,8 +159,17 @@ class Bench:
 
     def tell(self, word: str) -> None:
         """Tell the children that wait for it."""
-        with open(f"{self.journal}.{word}", "w"):
-            pass
+        tell(self.journal, word)
+
+    def wait_for(self, word: str) -> None:
+        """Wait until a child tells this.
+
+        :raises HangError: none does
+        """
+        try:
+            wait_for(self.journal, word)
+        except TimeoutError as error:
+            raise HangError(f"no process came to say {word}") from error
 
     def finish(
         self, process: subprocess.Popen[str], seconds: float = PATIENCE, *, exits: int | None = 0

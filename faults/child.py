@@ -6,11 +6,11 @@ import importlib
 import json
 import os
 import sys
-import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .broken import break_it
+from .words import tell, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +54,12 @@ class Child:
         return os.path.join(self.files, str(size))
 
     def wait_for(self, word: str) -> None:
-        """Wait until the row tells this."""
-        deadline = time.monotonic() + 60
-        while not os.path.exists(f"{self.told}.{word}"):
-            if time.monotonic() > deadline:
-                raise TimeoutError(word)
-            time.sleep(0.005)
+        """Wait until the row, or another child, tells this."""
+        wait_for(self.told, word)
+
+    def tell(self, word: str) -> None:
+        """Tell this to all that wait for it."""
+        tell(self.told, word)
 
     def say(self, line: str) -> None:
         """Tell the row that waits for this line."""

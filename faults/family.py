@@ -27,17 +27,23 @@ FORKS = 6
 #: Seconds within which a child must have done its puts.
 PATIENCE = 30.0
 #: The same for a variant that is known to hang.
-LITTLE_PATIENCE = 3.0
+LITTLE_PATIENCE = 1.0
 
 
 def fork_and_end(bench: Bench) -> Outcome:
-    """Have a process with threads fork, and end it by SIGTERM while all of them put."""
+    """Have a process with threads fork, and end it by SIGTERM while all of them put.
+
+    One of those that it forked lives on, while another process comes and goes.
+    """
     is_broken = bench.broken is not None
     parent = bench.child(raise_family, patience=LITTLE_PATIENCE if is_broken else PATIENCE)
     bench.hear(parent, "forked")
     time.sleep(bench.random.uniform(0, 0.05))  # the moment is the fault
     os.kill(parent.pid, signal.SIGTERM)
     code = bench.finish(parent, exits=None)
+    bench.finish(bench.child(visit))
+    bench.tell("visited")
+    bench.wait_for("orphan-done")
     losses = bench.losses()
     if code not in (-signal.SIGTERM, 143):
         losses.append(f"ended with {code}: {bench.stderr()}")
@@ -51,6 +57,8 @@ def raise_family(child: Child) -> None:
     spool = child.spool()
     for _ in range(THREADS):
         threading.Thread(target=_put_on, args=(child, spool), daemon=True).start()
+    if os.fork() == 0:
+        _be_orphan(child, spool)
     forks = [_fork(child, spool, number) for number in range(FORKS)]
     deadline = time.monotonic() + child.options["patience"]
     for has_ended, pid in forks:
@@ -64,6 +72,25 @@ def raise_family(child: Child) -> None:
     go_on(child, spool)
     child.say("forked")
     _put_on(child, spool)
+
+
+def _be_orphan(child: Child, spool: Spool) -> None:
+    """Outlive the parent, go on after other processes were there, and end without closing anything."""
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _put_little(child, spool)
+        child.wait_for("visited")
+        _put_little(child, spool)
+        child.tell("orphan-done")
+    finally:
+        os._exit(0)
+
+
+def visit(child: Child) -> None:
+    """Open the spool, put, close it: the last one to close it tidies up."""
+    spool = child.spool()
+    _put_little(child, spool)
+    spool.close()
 
 
 class InterruptedPutError(BaseException):

@@ -35,7 +35,7 @@ ROWS: tuple[Row, ...] = (
         controls=("acknowledges before the commit",),
         needs=STRACE,
         unit="calls",
-        short=6,
+        short=4,
     ),
     Row(
         number=4,
@@ -85,7 +85,7 @@ ROWS: tuple[Row, ...] = (
         needs=STRACE,
         unit="calls",
         tries=100,
-        short=8,
+        short=5,
     ),
     Row(
         number=9,
