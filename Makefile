@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs coverage test-services clean
+.PHONY: help demo test check bench faults faults-full docs coverage test-services clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,12 @@ coverage: $(READY)  ## branch coverage of the package
 
 bench: $(READY)  ## ours, the floor, the peer, the ratio, the goal and the verdict, from one run
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+faults: $(READY)  ## kills, power cuts, full disks: a scaled run of about 10 minutes (root runs more rows)
+	@$(BIN)/python -m faults $(ARGS)
+
+faults-full: $(READY)  ## the same at its full figures; goes on where it was stopped
+	@$(BIN)/python -m faults --full $(ARGS)
 
 docs: $(READY)  ## the documentation as HTML, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -1,0 +1,1 @@
+"""Faults (kills, power cuts, full disks), and a check that the spool keeps its promise; never shipped."""
