@@ -243,6 +243,7 @@ def stand_in(
 ) -> None:
     """Put a row without a body in the place of an event that is lost or damaged, so that its number stays."""
     row = make_row(uid, snapshot_id, audience, put, 0, b"", {})
+    connection.execute("DELETE FROM event WHERE seq = ?", (seq,))
     connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (seq, *row.columns))
 
 

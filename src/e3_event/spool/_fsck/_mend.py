@@ -139,7 +139,6 @@ class Mender:
             members = known.get(found.audience)
             if members is not None:
                 audience = Audience(found.audience, members)
-        self._connection.execute("DELETE FROM event WHERE seq = ?", (seq,))
         try:
             stand_in(self._connection, seq, uid, snapshot_id, audience, put)
         except apsw.ConstraintError:  # what is damaged in it looks like the name of another one
