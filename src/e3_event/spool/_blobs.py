@@ -158,6 +158,22 @@ class Blobs:
         return file
 
 
+def problem_of(folder: str, snapshot_id: str, captured: Captured) -> str:
+    """What is wrong with an attachment that lies in the folder `blobs/`; empty: nothing."""
+    path = os.path.join(folder, snapshot_id, captured.file)
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size != captured.size:
+                return f"damaged, its size is not that of what was captured: {path}"
+            if hashlib.file_digest(file, "sha256").hexdigest() != captured.sha256:
+                return f"damaged, its SHA-256 is not that of what was captured: {path}"
+    except FileNotFoundError:
+        return f"missing: {path}"
+    except OSError as error:
+        return f"unreadable, {error.strerror or error}: {path}"
+    return ""
+
+
 class Capture:
     """The attachments of one snapshot, while and after they are copied.
 

@@ -38,7 +38,7 @@ QUARANTINE = "quarantine"
 #: Nobody is owed such an event: it stands for those that are lost.
 NOBODY = -1
 #: "e3ev": what `file` and others know our databases by.
-_APPLICATION = 0x65336576
+APPLICATION = 0x65336576
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
 _SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_TRUNCATE)
 
@@ -63,7 +63,7 @@ class Database:
         if os.path.getsize(path) == 0 and read_header(self._log):  # which SQLite would delete
             raise SpoolError("the database is empty, its log is not; run `e3-event fsck --repair`", path)
         self._lock = threading.Lock()
-        self._wal_pages = 0
+        self._wal_pages, self._is_noted = 0, True
         self._log_is = (0, 1 << 62)  # its salt, and its pages when that was read
         with _opening:
             with self.errors():
@@ -93,8 +93,10 @@ class Database:
         connection.set_wal_hook(self._committed)
         if version < len(MIGRATIONS):
             self._migrate()
-        if self._log_is_cut() or self.mark.read() > self.newest():
-            self._note_loss()
+        noted = self.mark.log()
+        is_cut = self._log_is_cut(*noted)
+        if is_cut or self.mark.read() > self.newest():
+            self._note_loss(noted if is_cut else None)
 
     def _migrate(self) -> None:
         with self._transaction():
@@ -103,15 +105,14 @@ class Database:
                 self.connection.execute(script)
                 self.connection.pragma("user_version", number)
             if version == 0:
-                self.connection.pragma("application_id", _APPLICATION)
-                _totals.create(self.connection, Totals(unique_id(), time.time(), 0, 0))
+                self.connection.pragma("application_id", APPLICATION)
+                _totals.create(self.connection, Totals(unique_id(), time.time(), 0, 0, 0))
 
-    def _log_is_cut(self) -> bool:
-        """Has SQLite found less in the log than was committed?
+    def _log_is_cut(self, salt: int, frames: int) -> bool:
+        """Has SQLite found less in the log than was committed, which the mark notes?
 
         What it takes for the end may be a damaged page, or a damaged head.
         """
-        salt, frames = self.mark.log()
         header = read_header(self._log) if frames else None
         if header is None or (header.salt ^ salt).bit_count() > (0 if header.is_intact else 1):
             return False  # another log, which says nothing of the one that was marked
@@ -121,8 +122,10 @@ class Database:
         committed = itertools.islice(read_frames(self._log, salt), frames)
         return not header.is_intact or sum(frame.is_valid for frame in committed) < frames
 
-    def _note_loss(self) -> None:
+    def _note_loss(self, cut: tuple[int, int] | None) -> None:
         """Note that the end of the database is missing, before anything takes its place.
+
+        :param cut: what is noted of its log, if that is damaged
 
         The log is kept for `fsck --repair`, and an event put in the place of those that are lost, so that
         none gets their numbers.
@@ -130,16 +133,16 @@ class Database:
         from ._events import NOBODY_AT_ALL, stand_in  # which imports this
 
         with self._transaction():
-            is_cut = self._log_is_cut()
             marked, newest = self.mark.read(), self.newest()
-            if is_cut:
-                keep_aside(self._log)
+            if cut and cut == self.mark.log():  # otherwise another process was faster
+                keep_aside(self._log, f"{newest + 1}-{max(marked, newest)}")
                 self.report_damage(
                     "the end of the write-ahead log is damaged: what became of the last deliveries is"
                     " missing, so that some may come twice, and perhaps events"
                 )
             if marked > newest:
                 stand_in(self.connection, marked, "", unique_id(), NOBODY_AT_ALL, time.time())
+                _totals.add(self.connection, gone=marked - newest - 1)
                 self.report_damage(
                     f"{marked - newest} committed events, {newest + 1} to {marked}, are missing: the end of"
                     " the database (its write-ahead log) was lost or damaged"
@@ -185,6 +188,7 @@ class Database:
             with self._transaction():
                 yield self.connection
             self._check_usable()
+            self._note_log()
 
     def write_one(self, sql: str, values: tuple[object, ...]) -> int:
         """Execute a single INSERT, which is a transaction of its own, and cheaper than `writing`.
@@ -197,6 +201,7 @@ class Database:
                     self._check_wal()
                 self.connection.execute(sql, values)
                 self._check_usable()
+                self._note_log()
                 return self.connection.last_insert_rowid() if self.connection.changes() else 0
             except apsw.Error as error:
                 raise self._ours(error) from error
@@ -236,16 +241,23 @@ class Database:
 
     def _committed(self, connection: apsw.Connection, _name: str, pages: int) -> int:
         """Write the WAL back when it is long; called after each commit."""
-        self._wal_pages = pages
+        self._wal_pages, self._is_noted = pages, False
+        if pages >= CHECKPOINT:
+            with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # somebody else does it
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
+
+    def _note_log(self) -> None:
+        """Note how far the log goes after a commit."""
+        if self._is_noted:
+            return
+        self._is_noted = True
+        pages = self._wal_pages
         salt, before = self._log_is
         if pages <= before and (header := read_header(self._log)) is not None:  # it began anew
             salt = header.salt
         self._log_is = salt, pages
         self.mark.note_log(salt, pages)
-        if pages >= CHECKPOINT:
-            with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # somebody else does it
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return apsw.SQLITE_OK
 
     def _check_wal(self) -> None:
         """Keep the WAL below its cap."""
@@ -269,8 +281,10 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         execute = self.connection.execute
-        execute("BEGIN IMMEDIATE")
+        if self.connection.in_transaction:  # of a thread that was interrupted where it could not end it
+            execute("ROLLBACK")
         try:
+            execute("BEGIN IMMEDIATE")
             yield
             execute("COMMIT")
         except BaseException:
@@ -338,13 +352,12 @@ def _create(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def keep_aside(path: str) -> str:
-    """Keep a copy of a damaged file in the folder `quarantine`; return its path."""
+def keep_aside(path: str, name: str) -> None:
+    """Keep a copy of a damaged file in the folder `quarantine`, with this behind its name."""
     folder = os.path.join(os.path.dirname(path), QUARANTINE)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    copy = os.path.join(folder, f"{os.path.basename(path)}.{time.time_ns()}")
+    copy = os.path.join(folder, f"{os.path.basename(path)}.{name}.{time.time_ns()}")
     with open(path, "rb") as source, open(copy, "xb") as target:
         shutil.copyfileobj(source, target)
         target.flush()
         os.fsync(target.fileno())
-    return copy

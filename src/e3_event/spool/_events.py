@@ -25,6 +25,8 @@ _INSERT = (
 )
 #: So many of the newest events are looked at without an index.
 _RECENT = 1000
+#: The problem with an event that `fsck --repair` could not keep.
+AWAY = "it was lost, or found damaged and moved into quarantine"
 #: What SQLite says of a page, and apsw of a text, that is damaged.
 UNREADABLE = (apsw.CorruptError, UnicodeDecodeError)
 _pack = struct.Struct("<qdq").pack
@@ -241,7 +243,8 @@ def stand_in(
 ) -> None:
     """Put a row without a body in the place of an event that is lost or damaged, so that its number stays."""
     row = make_row(uid, snapshot_id, audience, put, 0, b"", {})
-    connection.execute("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (seq, *row.columns))
+    connection.execute("DELETE FROM event WHERE seq = ?", (seq,))
+    connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (seq, *row.columns))
 
 
 def select(connection: apsw.Connection, condition: str, values: Sequence[object]) -> list[Found]:

@@ -8,8 +8,7 @@ import msgspec
 
 from e3_event._codec import as_text
 
-from ._events import UNREADABLE, select, small_of
-from ._queue import AWAY
+from ._events import AWAY, UNREADABLE, select, small_of
 from ._standings import UNDECODABLE, Standings
 from ._subscriptions import Range
 

@@ -8,7 +8,8 @@ import struct
 
 _SEQ = struct.Struct("<QQ")
 _LOG = struct.Struct("<QQQ")
-_SIZE = _SEQ.size + _LOG.size
+#: Of the file, in bytes.
+SIZE = _SEQ.size + _LOG.size
 _MASK = 0x5A5A_5A5A_5A5A_5A5A  # the last number is made of the others with this mask: half-written marks show
 _TRIES = 100
 
@@ -26,9 +27,9 @@ class Mark:
     def __init__(self, path: str) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            if os.fstat(fd).st_size < _SIZE:
-                os.truncate(fd, _SIZE)
-            self._memory = mmap.mmap(fd, _SIZE)
+            if os.fstat(fd).st_size < SIZE:
+                os.truncate(fd, SIZE)
+            self._memory = mmap.mmap(fd, SIZE)
         finally:
             os.close(fd)
 
@@ -76,9 +77,7 @@ def log_in(content: bytes) -> tuple[int, int] | None:
 
 def is_damaged(content: bytes) -> bool:
     """Does the file say something that can't be relied on? One that says nothing is not damaged."""
-    if len(content) < _SIZE:
-        return bool(content.strip(b"\0"))
-    seq, log = content[: _SEQ.size], content[_SEQ.size : _SIZE]
+    seq, log = content[: _SEQ.size], content[_SEQ.size : SIZE]
     return (seq_in(content) is None and bool(seq.strip(b"\0"))) or (
         log_in(content) is None and bool(log.strip(b"\0"))
     )

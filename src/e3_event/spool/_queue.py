@@ -15,11 +15,21 @@ from e3_event._ids import unique_id
 
 from . import _deliveries
 from ._blobs import Blobs
+from ._database import NOBODY
 from ._deliveries import OPEN, Delivery, State
-from ._events import UNREADABLE, Events, recent, select, select_within
+from ._events import (
+    AWAY,
+    CONFIGURED,
+    UNREADABLE,
+    Events,
+    recent,
+    select,
+    select_within,
+    small_of,
+)
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
-from ._subscriptions import LEASE, Range, load, owed_to, save
+from ._subscriptions import LEASE, Range, audiences, load, owed_to, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -347,14 +357,40 @@ class Queue:
             share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
             fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
             again = again[: limit - len(fresh)]
-        _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now) for one in again])
+        whose = owed_to(connection, mine).split(",") if again else ()
+        mine_again = [
+            (one, found) for one in again if (found := self._own(connection, whose, one)) is not None
+        ]
+        loans = [one._replace(state=State.LOAN, updated=now) for one, _ in mine_again]
+        _deliveries.write(connection, loans)
         taken = [(found, 0, 0) for found in fresh]
-        taken += [(_event(connection, one.seq), one.attempts, one.crashes) for one in again]
+        taken += [(found, one.attempts, one.crashes) for one, found in mine_again]
         if not is_blocked and not self.strict:
             known = {_seq(found) for found in fresh}  # a replay may want what was just given back, too
             old = self._old(connection, mine, limit - len(taken))
             taken += [(found, 0, 0) for found in old if _seq(found) not in known]
         return taken
+
+    def _own(self, connection: apsw.Connection, whose: Sequence[str], again: Delivery) -> Found | int | None:
+        """The event of a delivery, or its seq if it can't be read.
+
+        :param whose: the audiences that this subscription is a member of
+        :return: `None`: it was never owed to this one. So it may look where a damaged record names another
+            event or subscription than it did; that is removed, and `fsck` finds out whose it was
+        """
+        found = _event(connection, again.seq)
+        if isinstance(found, int) or str(found.audience) in whose:
+            return found
+        known = {CONFIGURED.id: CONFIGURED.members, NOBODY: ""}.get(found.audience)
+        if known is None:
+            known = audiences(connection).get(found.audience)
+        if found.stands_in or not found.is_intact(known, small_of(connection, found)):
+            return found
+        connection.execute(
+            "DELETE FROM delivery WHERE seq = ? AND subscription = ?", (again.seq, again.subscription)
+        )
+        self._database.report_damage(f"the record of a delivery of event {again.seq} named the wrong handler")
+        return None
 
     def _due(self, connection: apsw.Connection, limit: int, now: float, alone: bool) -> list[Delivery]:
         """What is to be tried again now. What was out when its worker died goes alone, and before others."""
@@ -469,8 +505,6 @@ class Queue:
 _LIVE = 200
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
-#: What becomes of an event that `fsck --repair` could not keep.
-AWAY = "it was lost, or found damaged and moved into quarantine"
 _NO_ATTACHMENTS: dict[int, bytes] = {}
 
 

@@ -246,5 +246,5 @@ def _remove(connection: apsw.Connection, rows: Sequence[Found]) -> int:
             f"SELECT count(*) FROM delivery WHERE seq = ? AND state = {int(State.DEAD)}", (seq,)
         ).get
         connection.execute("DELETE FROM delivery WHERE seq = ?", (seq,))
-    _totals.add(connection, blob_bytes=-sum(row.blob_bytes for row in rows), dropped=dead)
+    _totals.add(connection, blob_bytes=-sum(row.blob_bytes for row in rows), dropped=dead, gone=len(rows))
     return dead

@@ -10,6 +10,7 @@ MIGRATIONS = (
         created REAL NOT NULL,
         blob_bytes INTEGER NOT NULL, -- what lies in blobs/
         dropped INTEGER NOT NULL,    -- dead letters that had to make room
+        gone INTEGER NOT NULL,       -- events removed, or lost: the others up to the newest are there
         checksum INTEGER NOT NULL    -- CRC-32 of all above
     ) STRICT;
 

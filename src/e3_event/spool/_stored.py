@@ -89,6 +89,14 @@ def encode_plain(event: Event) -> bytes | None:
     return None if b"null" in body else body  # msgspec writes NaN and infinity as null
 
 
+def captured_in(body: bytes) -> tuple[Captured, ...]:
+    """The attachments of a snapshot, as they were captured.
+
+    :raises msgspec.MsgspecError: *body* is not what `encode_snapshot` gave
+    """
+    return _decode(body).attachments
+
+
 def decode_snapshot(snapshot_id: str, body: bytes, small: dict[int, bytes], blobs: Blobs) -> Snapshot:
     """Make the snapshot again. Its attachments are those that were captured.
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a worker that was not heard of has lost what it took.
 LEASE = 30.0
+#: So begin the members of an audience of which nobody knows them any more.
+LOST_MEMBERS = "[-"
 #: Seconds after which it is written down again that a subscription is in use.
 REFRESH = 3600.0
 

@@ -17,21 +17,23 @@ class Totals(NamedTuple):
     :ivar created: when (seconds since the epoch)
     :ivar blob_bytes: what lies in `blobs/`
     :ivar dropped: dead letters that had to make room
+    :ivar gone: events that were removed, or are known to be lost: all others up to the newest are there
     """
 
     id: str
     created: float
     blob_bytes: int
     dropped: int
+    gone: int
 
 
-_pack = struct.Struct("<dqq").pack
+_pack = struct.Struct("<dqqq").pack
 
 
 def create(connection: apsw.Connection, totals: Totals) -> None:
     """Write the row, in place of any."""
     connection.execute("DELETE FROM spool")
-    connection.execute("INSERT INTO spool VALUES (?, ?, ?, ?, ?)", (*totals, _checksum(totals)))
+    connection.execute("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", (*totals, _checksum(totals)))
 
 
 def read(connection: apsw.Connection) -> tuple[Totals, bool] | None:
@@ -47,7 +49,7 @@ def read(connection: apsw.Connection) -> tuple[Totals, bool] | None:
         return totals, False
 
 
-def add(connection: apsw.Connection, *, blob_bytes: int = 0, dropped: int = 0) -> None:
+def add(connection: apsw.Connection, *, blob_bytes: int = 0, dropped: int = 0, gone: int = 0) -> None:
     """Add to the sums. A row that is damaged stays so, for `fsck` to see."""
     found = read(connection)
     if found is None:
@@ -56,12 +58,12 @@ def add(connection: apsw.Connection, *, blob_bytes: int = 0, dropped: int = 0) -
     if not is_intact:
         return
     totals = totals._replace(
-        blob_bytes=max(0, totals.blob_bytes + blob_bytes), dropped=totals.dropped + dropped
+        blob_bytes=max(0, totals.blob_bytes + blob_bytes),
+        dropped=totals.dropped + dropped,
+        gone=totals.gone + gone,
     )
-    connection.execute(
-        "UPDATE spool SET blob_bytes = ?, dropped = ?, checksum = ?",
-        (totals.blob_bytes, totals.dropped, _checksum(totals)),
-    )
+    sql = "UPDATE spool SET blob_bytes = ?, dropped = ?, gone = ?, checksum = ?"
+    connection.execute(sql, (*totals[2:], _checksum(totals)))
 
 
 def _checksum(totals: Totals) -> int:
