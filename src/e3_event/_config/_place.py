@@ -39,12 +39,19 @@ class SpoolConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_spool(file: str | None = None, *, variable: bool = True) -> Spool:
-    """Open the spool that `record` and the command put events into.
+    """Open the spool that `record` and the command put events into; see `find_spool`.
+
+    :raises SpoolError: it can't be used; says why
+    """
+    return opened(find_spool(file, variable=variable))
+
+
+def find_spool(file: str | None = None, *, variable: bool = True) -> SpoolHandler:
+    """Return the spool that `record` and the command put events into, not opened yet.
 
     :param file: the configuration file, as for `find_config`
     :param variable: whether one that `E3_EVENT_HANDLERS` names counts
     :raises EventError: the configuration is wrong, or says that there is no spool
-    :raises SpoolError: the spool can't be used; says why
     """
     from . import read_config
 
@@ -54,7 +61,7 @@ def open_spool(file: str | None = None, *, variable: bool = True) -> Spool:
     if handler is None and settings is None:
         raise SpoolError('there is no spool: the configuration says `spool = "none"`')
     settings = settings or SpoolConfig()
-    return opened(take_settings(handler, settings) if handler else spool_handler(settings))
+    return take_settings(handler, settings) if handler else spool_handler(settings)
 
 
 def opened(handler: SpoolHandler) -> Spool:

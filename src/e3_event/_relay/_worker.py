@@ -296,8 +296,8 @@ class Worker:
         if answer is True and not self._sink.failures:  # so it is nearly always
             self._done.append(self._delivery(one, _DELIVERED, now, duration))
             return False
-        if one.snapshot is None:
-            self._done.append(self._delivery(one, Dead(one.problem), now, duration))
+        if answer is not True and (problem := self._queue.examine(one)):
+            self._done.append(self._delivery(one, Dead(problem), now, duration))
             return False
         verdict, is_changed = self._judge(one, plain(answer), now)
         self._done.append(self._delivery(one, verdict, now, duration))

@@ -108,6 +108,16 @@ def open_spool() -> Spool:
     return open_configured(config_file())
 
 
+def spool_path() -> str:
+    """Where that spool lies; it is not opened.
+
+    :raises EventError: the configuration is wrong, or says that there is no spool
+    """
+    from e3_event._config._place import find_spool
+
+    return find_spool(config_file()).path
+
+
 def config_file() -> str | None:
     """The file that `--config` names, which is an option of `e3-event` itself."""
     path: str | None = click.get_current_context().find_root().params.get("config")

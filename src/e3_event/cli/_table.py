@@ -101,6 +101,28 @@ def name_cell(name: str) -> str:
     return cell(name, 24 if shutil.get_terminal_size().columns < _NARROW else 40)
 
 
+class Stages:
+    """A bar for each part of some work. Called with what is done, how much of it, of how much."""
+
+    def __init__(self) -> None:
+        self._label = ""
+        self._bar = Progress("")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        if label != self._label:
+            self._bar.end()
+            self._label, self._bar = label, Progress(label)
+        self._bar(done, total)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.end()
+
+
 class Progress:
     """A bar on stderr, if it is a terminal and the work is long. Called with what is done, of how much."""
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Bytes that the log may grow to while the whole database is looked at; writers have to stop at its cap.
 _LOG_CAP = 32 << 20
+#: And by how many it may grow if it is that large.
+_LOG_MORE = 4 << 20
 _OPS = 10_000
 _WORST = 100
 
@@ -87,9 +89,9 @@ def inspect_rows(connection: apsw.Connection, path: str, progress: Progress) -> 
     in_use: set[str] = set()
     folder = os.path.join(path, "blobs")
     parts = (
-        inspect_structure(connection, path),
+        _briefly(connection, path, inspect_structure(connection)),
         _end(connection, path),
-        inspect_small_tables(connection),
+        _briefly(connection, path, inspect_small_tables(connection)),
         inspect_events(connection, folder, progress, in_use),
         inspect_deliveries(connection, progress),
         inspect_accounts(connection, progress),
@@ -98,10 +100,6 @@ def inspect_rows(connection: apsw.Connection, path: str, progress: Progress) -> 
     for part in parts:
         try:
             yield from part
-        except apsw.InterruptError as error:
-            raise SpoolError(
-                "so much is written to it that it can't be checked now: try later", path
-            ) from error
         except (apsw.Error, TypeError, ValueError) as error:  # a damaged column may hold anything
             yield Finding(Kind.DATABASE, f"a part of it can't be read: {error}")
 
@@ -170,18 +168,38 @@ def _end(connection: apsw.Connection, path: str) -> Iterator[Finding]:
             )
 
 
-def inspect_structure(connection: apsw.Connection, path: str) -> Iterator[Finding]:
-    """The pages of the database, its indexes, its schema and its header."""
+@contextlib.contextmanager
+def while_log_is_short(connection: apsw.Connection, path: str) -> Iterator[None]:
+    """Read for long, but not so long that others can't write any more because of it.
+
+    :raises SpoolError: they write so much
+    """
     log = os.path.join(path, f"{DATABASE}-wal")
 
-    def is_too_much() -> bool:
-        return os.path.exists(log) and os.path.getsize(log) > _LOG_CAP
+    def size() -> int:
+        return os.path.getsize(log) if os.path.exists(log) else 0
 
-    connection.set_progress_handler(is_too_much, _OPS)
+    most = size() + max(_LOG_MORE, _LOG_CAP - size())
+    connection.set_progress_handler(lambda: size() > most, _OPS)
     try:
-        found = [row for (row,) in connection.execute(f"PRAGMA integrity_check({_WORST})")]
+        yield
+    except apsw.InterruptError as error:
+        raise SpoolError(
+            "so much is written to it that it can't be read as a whole: try later", path
+        ) from error
     finally:
         connection.set_progress_handler(None)
+
+
+def _briefly(connection: apsw.Connection, path: str, part: Iterator[Finding]) -> Iterator[Finding]:
+    with while_log_is_short(connection, path):
+        found = list(part)
+    yield from found
+
+
+def inspect_structure(connection: apsw.Connection) -> Iterator[Finding]:
+    """The pages of the database, its indexes, its schema and its header."""
+    found = [row for (row,) in connection.execute(f"PRAGMA integrity_check({_WORST})")]
     yield from (Finding(Kind.DATABASE, str(what)) for what in found if what != "ok")
     for name, right in (("encoding", "UTF-8"), ("application_id", APPLICATION), ("auto_vacuum", 0)):
         if (value := connection.pragma(name)) != right:

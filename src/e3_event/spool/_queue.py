@@ -472,17 +472,15 @@ class Queue:
         return Taken(seq, snapshot, "", attempts, crashes, put)
 
     def examine(self, taken: Taken) -> str:
-        """Look whether the attachments of an event with which a handler has failed are as they were captured.
+        """Say why no other try can help with an event that a handler has failed with; empty: one can.
 
-        :return: what is wrong with them, so that no other try can help; empty if nothing is
+        It is damaged, or an attachment that the handler wanted is; these were looked at when they were wanted.
         """
         if taken.snapshot is None:
             return taken.problem
         for attachment in taken.snapshot._attachments.values():
-            try:
-                attachment.open().close()
-            except OSError as error:
-                problem = f"its attachment {attachment.name!r} is {error}"
+            if found := getattr(attachment, "problem", ""):
+                problem = f"its attachment {attachment.name!r} can't be had: {found}"
                 self._report([(taken.seq, problem)])
                 return problem
         return ""

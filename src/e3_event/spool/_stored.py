@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +121,11 @@ class SpooledAttachment(Attachment):
     """An attachment in a spool. It is only ever handed out if its bytes are those that were captured.
 
     They are looked at when it is first opened, or its path is asked for, and again if the file has changed.
+
+    :ivar problem: why somebody who wanted it could not have it: it is missing or damaged
     """
 
-    __slots__ = ("_blobs", "_captured", "_content", "_snapshot_id")
+    __slots__ = ("_blobs", "_captured", "_content", "_snapshot_id", "problem")
 
     def __init__(self, captured: Captured, snapshot_id: str, content: bytes | None, blobs: Blobs) -> None:
         self.name = captured.name
@@ -130,6 +133,7 @@ class SpooledAttachment(Attachment):
         self.sha1 = captured.sha1
         self.trusted = False
         self._stamp = None
+        self.problem = ""
         self._captured = captured
         self._snapshot_id = snapshot_id
         self._content = content
@@ -152,9 +156,14 @@ class SpooledAttachment(Attachment):
         :raises OSError: it is missing or damaged
         """
         path = self._blobs.path(self._snapshot_id, self._captured, self._content)
-        if self.is_untouched(os.stat(path)):
-            return open_regular(path)
-        file = self._blobs.open(path, self._captured)
+        try:
+            if self._stamp is not None and self.is_untouched(os.stat(path)):
+                return open_regular(path)
+            file = self._blobs.open(path, self._captured)
+        except OSError as error:
+            if error.errno in (None, errno.ENOENT):  # the others may pass
+                self.problem = str(error)
+            raise
         self._stamp = stamp_of(os.fstat(file.fileno()))
         return file
 

@@ -123,7 +123,7 @@ class Mender:
         self._stand_in(seq, found, known)
         self._connection.execute("DELETE FROM attachment WHERE seq = ?", (seq,))
         self.recount()
-        return f"moved to {place}, {dead} dead letters"
+        return f"moved to {place}; {_letters(dead)}"
 
     def _small(self, seq: int) -> dict[int, bytes]:
         try:
@@ -214,7 +214,7 @@ class Mender:
                 self._connection, [lost._replace(seq=seq, subscription=number) for seq, number in owed]
             )
         self.recount()
-        return f"{len(owed)} dead letters" if is_known else "nothing says which they were"
+        return _letters(len(owed)) if is_known else "nothing says which they were"
 
     def _audience(self, number: int) -> str:
         """Take the copy of the index; if that is damaged too, its events have been given up by now."""
@@ -283,6 +283,10 @@ class Mender:
 def _is_owed(lane: Lane, seq: int) -> bool:
     """Is an event owed of which no delivery is known?"""
     return not lane.forgotten and (seq > lane.since or is_untold(lane, seq))
+
+
+def _letters(count: int) -> str:
+    return f"{count} dead letter" + "s" * (count != 1)
 
 
 def _write(path: str, content: bytes) -> None:
