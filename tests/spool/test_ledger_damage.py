@@ -115,6 +115,23 @@ def test_events_of_a_damaged_page_are_shown_as_unreadable_and_the_others_as_ever
     assert of(status.problems, "can't be read")
 
 
+def test_a_search_gives_up_where_nothing_can_be_read_for_long(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("e3_event.spool._search._TRIES", 10)
+    spool.put_many([Event(f"event-{n}", padding="x" * 500) for n in range(1000)])
+    spool._database.connection.wal_checkpoint(mode=3)
+    path = Path(spool.path, "spool.db")
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        for n in range(900):
+            file.seek(content.rindex(b'"name":"event-%d"' % n) // 4096 * 4096)
+            file.write(b"\xff" * 100)
+    hits = list(Spool(spool.path).ledger.events())
+    assert hits[0].name == "event-999"
+    assert hits[-1].problem.startswith("what is stored of events 1 to ")
+
+
 def of(problems: list[str], text: str) -> list[str]:
     return [problem for problem in problems if text in problem]
 

@@ -139,7 +139,7 @@ def _replay(database: Database, number: int, part: Range, since: float) -> int:
             f" AND seq IN (SELECT seq FROM event WHERE {of_audience} AND put >= ?) RETURNING seq",
             (number, *part, since),
         ).fetchall()
-        again = {seq for (seq,) in deleted}
+        again: set[int] = {seq for (seq,) in deleted}
         rows: Any = connection.execute(
             f"SELECT seq, put FROM event WHERE {of_audience} {NOT_KNOWN} ORDER BY seq", (*part, number)
         ).fetchall()
