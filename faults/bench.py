@@ -211,6 +211,6 @@ class Bench:
         except FileNotFoundError:
             return Books(b"")
 
-    def losses(self, spool: str | None = None) -> list[str]:
+    def losses(self, spool: str | None = None, *, may_leave_out: bool = False) -> list[str]:
         """What of the promise is broken now."""
-        return broken_promises(spool or self.spool, self.books())
+        return broken_promises(spool or self.spool, self.books(), may_leave_out=may_leave_out)

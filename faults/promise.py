@@ -70,7 +70,11 @@ def _since(started: float) -> float:
 
 def digest(event: Event) -> str:
     """A digest of what an event says."""
-    return hashlib.sha1(json.dumps(event.as_dict(), sort_keys=True).encode()).hexdigest()
+    return _digest(event.as_dict())
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha1(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _sha1s(event: Event) -> dict[str, str]:
@@ -124,13 +128,16 @@ class Books:
                 self.losses.append(line["text"])
 
 
-def broken_promises(folder: str, books: Books, *, has_healed: bool = True) -> list[str]:
+def broken_promises(
+    folder: str, books: Books, *, has_healed: bool = True, may_leave_out: bool = False
+) -> list[str]:
     """Open the spool in *folder* and say what of its promise is broken.
 
     What was acknowledged is there, with intact attachments; what was tried is there whole or not at all; no
     id was given twice; and work goes on within 30 seconds.
 
     :param has_healed: is the fault over? Else what is there is to be readable only
+    :param may_leave_out: attachments that could not be read may be missing if the event says so
     """
     started = time.monotonic()
     try:
@@ -138,7 +145,7 @@ def broken_promises(folder: str, books: Books, *, has_healed: bool = True) -> li
     except (EventError, OSError) as error:
         return [*books.losses, f"can't be opened again: {error}"]
     try:
-        losses = [*books.losses, *_losses(spool, books)]
+        losses = [*books.losses, *_losses(spool, books, may_leave_out)]
         if has_healed:
             losses += _standstill(spool)
     finally:
@@ -148,10 +155,10 @@ def broken_promises(folder: str, books: Books, *, has_healed: bool = True) -> li
     return losses
 
 
-def _losses(spool: Spool, books: Books) -> list[str]:
+def _losses(spool: Spool, books: Books, may_leave_out: bool) -> list[str]:
     found = []
     for snapshot_id, tried in books.tried.items():
-        problem = _problem(spool, snapshot_id, tried)
+        problem = _problem(spool, snapshot_id, tried, may_leave_out)
         if problem == "absent" and snapshot_id not in books.acknowledged:
             continue
         if problem:
@@ -160,11 +167,13 @@ def _losses(spool: Spool, books: Books) -> list[str]:
     return found
 
 
-def _problem(spool: Spool, snapshot_id: str, tried: Tried) -> str:
+def _problem(spool: Spool, snapshot_id: str, tried: Tried, may_leave_out: bool = False) -> str:
     """What is wrong with a snapshot: `absent`, a text, or nothing."""
     try:
         snapshot = spool.read(snapshot_id)
-        if digest(snapshot) != tried.data:
+        data = snapshot.as_dict()
+        left_out = data.pop("attachments_left_out", {}) if may_leave_out else {}
+        if _digest(data) != tried.data:
             return "its data are not what was put"
         found = {}
         for attachment in attachments(snapshot):
@@ -174,7 +183,8 @@ def _problem(spool: Spool, snapshot_id: str, tried: Tried) -> str:
         return "absent" if "there is no snapshot" in str(error) else f"{error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    return "" if found == tried.files else "its attachments are not what was put"
+    wanted = {name: sha1 for name, sha1 in tried.files.items() if name not in left_out}
+    return "" if found == wanted else "its attachments are not what was put"
 
 
 def _standstill(spool: Spool) -> list[str]:
