@@ -87,7 +87,7 @@ def _believe_in_success() -> None:
     from e3_event._relay import _worker
     from e3_event._retry import Delivered
 
-    _worker.judge = lambda *_, **__: Delivered()
+    vars(_worker)["judge"] = lambda *_, **__: Delivered()
 
 
 def _no_rate() -> None:

@@ -1,4 +1,4 @@
-"""What rows about relays share: a clock that jumps, handlers that note what they got, and what must be true."""
+"""What rows about relays share: a clock that jumps, handlers that take notes, and what must be true."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from e3_event import Event, EventHandler
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import State
+from e3_event.spool._pending import open_deliveries, owed
 from e3_event.spool._queue import MOST_CRASHES
 from e3_event.spool._subscriptions import LEASE, load
 
@@ -114,18 +115,11 @@ class Office:
         for name, number in self._numbers.items():
             with self.spool._database.reading() as connection:
                 mine = load(connection, number)
-                for first, last in mine.lane.loan:
-                    rows = connection.execute(
-                        "SELECT snapshot_id FROM event WHERE seq BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM"
-                        " delivery d WHERE d.seq = event.seq AND d.subscription = ?)",
-                        (first, last, number),
-                    )
-                    self.out[name].update(snapshot_id for (snapshot_id,) in rows)
-                rows = connection.execute(
-                    "SELECT snapshot_id FROM delivery JOIN event USING (seq) WHERE subscription = ? AND state = ?",
-                    (number, int(State.LOAN)),
-                )
-                self.out[name].update(snapshot_id for (snapshot_id,) in rows)
+                seqs = [seq for part in mine.lane.loan for seq in owed(connection, mine, part, -1)]
+                seqs += [one.seq for one in open_deliveries(connection, number, State.LOAN)]
+                for seq in seqs:
+                    sql = "SELECT snapshot_id FROM event WHERE seq = ?"
+                    self.out[name][str(connection.execute(sql, (seq,)).get)] += 1
 
     def let_leases_lapse(self) -> None:
         self.clock.advance(LEASE + 1)
@@ -133,16 +127,17 @@ class Office:
     def states(self, name: str) -> dict[str, tuple[State, int]]:
         """What is written down of the deliveries to a handler: state and crashes, by snapshot."""
         with self.spool._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT snapshot_id, state, crashes FROM delivery JOIN event USING (seq) WHERE subscription = ?",
+            rows: Any = connection.execute(
+                "SELECT snapshot_id, state, crashes FROM delivery JOIN event USING (seq)"
+                " WHERE subscription = ?",
                 (self._numbers[name],),
             ).fetchall()
         return {snapshot_id: (State(state), crashes) for snapshot_id, state, crashes in rows}
 
     def losses(self) -> list[str]:
-        """What is broken of: each acknowledged event is delivered or a dead letter, and twice only if it was out.
+        """What is broken, once nothing waits any more.
 
-        To be asked when nothing waits any more.
+        Each acknowledged event is delivered or a dead letter, and came again only as often as it was out.
         """
         books = self.bench.books()
         found = list(books.losses)

@@ -45,7 +45,7 @@ class Exiting(Noting):
 
 
 class Tardy(Noting):
-    """Has hardly anything to do but needs long for it, so that it is nearly always in the middle of an event."""
+    """Needs long for each event, so that it is nearly always in the middle of one."""
 
     def send_event(self, event: Event) -> bool:
         time.sleep(0.05)

@@ -6,6 +6,7 @@ from .clocks import jump
 from .outage import come_back
 from .relays import exit_in_a_handler, kill_relays, put_to_sleep
 from .row import Row
+from .sequences import try_sequences
 from .wire import break_the_wire
 
 ROWS: tuple[Row, ...] = (
@@ -58,5 +59,14 @@ ROWS: tuple[Row, ...] = (
         full=200,
         controls=("counts no deaths", "lets all suspects out at once"),
         tries=40,
+    ),
+    Row(
+        number=22,
+        what="random sequences against a model",
+        trial=try_sequences,
+        scaled=1000,
+        full=10_000,
+        controls=("forgets what was out", "believes anybody's verdict", "counts no deaths"),
+        unit="sequences",
     ),
 )
