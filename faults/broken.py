@@ -10,6 +10,8 @@ import stat
 import threading
 from typing import TYPE_CHECKING, Any
 
+from . import broken_relay
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -169,4 +171,5 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "a commit for each put": _commit_alone,
     "no fsync of files": _no_sync(stat.S_ISREG),
     "no fsync of folders": _no_sync(stat.S_ISDIR),
+    **broken_relay.VARIANTS,
 }

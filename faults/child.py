@@ -53,6 +53,10 @@ class Child:
         """Path of the file of that size."""
         return os.path.join(self.files, str(size))
 
+    def beside(self, name: str) -> str:
+        """Path of a file of the trial, as `Bench.path`."""
+        return os.path.join(os.path.dirname(self.told), name)
+
     def wait_for(self, word: str) -> None:
         """Wait until the row, or another child, tells this."""
         wait_for(self.told, word)

@@ -14,6 +14,7 @@ from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import Queue
 from e3_event.spool._room import _PATIENCE
+from e3_event.spool._subscriptions import REFRESH
 from e3_event.testing import Clock
 
 MIB = 1 << 20
@@ -72,6 +73,13 @@ class Store:
                 break
         queue.turn(done)
         return count
+
+    def purge(self) -> None:
+        """What a relay does now and then; what is missed twice is given up."""
+        for _ in range(2):
+            self.queue.renew()
+            self.spool.purge()
+            self.clock.advance(REFRESH)
 
     def has(self, snapshot_id: str) -> bool:
         try:
@@ -250,17 +258,29 @@ def test_what_nobody_serves_any_more_is_given_up_after_a_time(tmp_path: Path) ->
     waiting = [store.put() for _ in range(5)]
     store.settle()
     store.clock.advance(29 * DAY)
-    store.queue.renew()
-    store.spool.purge()
+    store.purge()
     with store.spool._database.reading() as connection:
         assert connection.execute("SELECT count(*) FROM delivery WHERE state = 3").get == 0
     store.clock.advance(2 * DAY)
-    store.queue.renew()
-    store.spool.purge()
+    store.purge()
     with store.spool._database.reading() as connection:
         rows = connection.execute("SELECT DISTINCT subscription, reason FROM delivery WHERE state = 3")
         assert rows.fetchall() == [(gone.number, "abandoned: nobody serves gone any more")]
     assert all(map(store.has, waiting))  # they are dead letters, which a person decides about
+
+
+@pytest.mark.parametrize("jump", [40 * DAY, 3650 * DAY])
+def test_a_clock_that_jumps_ahead_gives_up_nobody_who_is_served(store: Store, jump: float) -> None:
+    for _ in range(3):
+        store.put()
+        store.clock.advance(jump)
+        store.spool.purge()  # before the relay has renewed its lease
+        store.queue.renew()
+        store.clock.advance(2 * REFRESH)
+        store.spool.purge()
+    store.clock.advance(-3 * jump)
+    store.spool.purge()
+    assert store.settle() == 3
 
 
 def test_who_was_given_up_and_comes_back_is_owed_what_comes(tmp_path: Path) -> None:
@@ -269,8 +289,7 @@ def test_who_was_given_up_and_comes_back_is_owed_what_comes(tmp_path: Path) -> N
     gone.release()
     store.put()
     store.clock.advance(31 * DAY)
-    store.queue.renew()
-    store.spool.purge()
+    store.purge()
     store.put()
     _, back = store.serve("gone")
     assert store.settle(queue=back) == 1
@@ -282,8 +301,7 @@ def test_given_up_events_of_one_make_room_for_others(store: Store) -> None:
     store.fill()
     store.settle()
     store.clock.advance(31 * DAY)
-    store.queue.renew()
-    store.spool.purge()
+    store.purge()
     store.put()
     assert store.dropped() > 0
 

@@ -11,7 +11,7 @@ from ._database import NOBODY
 from ._deliveries import Delivery, State
 from ._events import CONFIGURED, select, small_of
 from ._pending import pending, untold
-from ._subscriptions import Lane, audiences, checked, load, members_of, save
+from ._subscriptions import REFRESH, Lane, audiences, checked, load, members_of, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._blobs import Blobs
     from ._database import Database
     from ._events import Found, Row
-    from ._subscriptions import Subscriptions
+    from ._subscriptions import Subscription, Subscriptions
 
 #: Events that are looked at, and removed, with one commit.
 CHUNK = 500
@@ -129,16 +129,30 @@ class Room:
     def abandon(self, unseen: float) -> int:
         """Make dead letters of what is owed to handlers that nobody has served, or put for, since *unseen*.
 
+        Those are only given up if nobody comes for a while after they were missed first: a clock that jumps
+        ahead, or a machine that was off for long, must not cost a handler what it is owed.
+
         :return: their number
         """
         count = 0
         for subscription in self._subscriptions.all():
-            if subscription.lane.seen >= unseen:
+            if subscription.lane.seen >= unseen or not self._is_missed(subscription):
                 continue
             reason = f"abandoned: nobody serves {subscription.key.name} any more"
             while given := self._give_up(subscription.id, reason):
                 count += given
         return count
+
+    def _is_missed(self, subscription: Subscription) -> bool:
+        """Was it missed a while ago, and not seen since? Else that is noted now."""
+        lane, now = subscription.lane, self._clock()
+        if lane.seen < lane.missed <= now:
+            return now - lane.missed >= REFRESH
+        with self._database.writing() as connection:
+            mine = load(connection, subscription.id)
+            mine.lane.missed = now
+            save(connection, mine)
+        return False
 
     def _give_up(self, number: int, reason: str) -> int:
         """Make dead letters of some of what a subscription is owed; return how many."""

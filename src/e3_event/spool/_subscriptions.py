@@ -56,6 +56,7 @@ class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     :ivar lease: token of the worker that serves it; empty: nobody does
     :ivar until: and until when, unless it is renewed
     :ivar seen: when somebody last served it or put events for it
+    :ivar missed: when it was found that nobody had for long
     :ivar failures: events that failed in a row
     :ivar failed: the last of them
     :ivar down: since when its sink is down; 0: it is not
@@ -72,6 +73,7 @@ class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     loan: list[Range] = []
     lease: str = ""
     until: float = 0.0
+    missed: float = 0.0
     failures: int = 0
     failed: list[int] = []
     down: float = 0.0
