@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from e3_event.spool._queue import MOST_CRASHES
 
-from .bench import PATIENCE, Bench, HangError, Outcome
+from .bench import Bench, HangError, Outcome
 from .office import Noting, NotingMany, Office, SharedClock, is_soon, put_steadily
+from .words import PATIENCE
 
 if TYPE_CHECKING:
     from e3_event import Event, EventHandler

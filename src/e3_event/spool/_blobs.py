@@ -7,7 +7,7 @@ import os
 import queue
 import shutil
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -156,6 +156,21 @@ class Blobs:
             file.close()
             raise
         return file
+
+
+def open_in_memory(captured: Captured, content: bytes) -> BufferedReader:
+    """Open what lies in the database as a file without a name, with mode and mtime of the one captured."""
+    file = open(os.memfd_create("attachment", os.MFD_CLOEXEC), "w+b")  # noqa: SIM115  the caller closes it
+    try:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), captured.mode)
+        os.utime(file.fileno(), ns=(captured.mtime_ns, captured.mtime_ns))
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return cast("BufferedReader", file)
 
 
 def problem_of(folder: str, snapshot_id: str, captured: Captured) -> str:

@@ -7,6 +7,8 @@ import stat
 
 from e3_event._errors import SpoolError
 
+from ._blobs import sync_folder
+
 #: Names of the file systems that other machines can reach too: WAL works on one machine only.
 NETWORK = frozenset(
     (
@@ -40,7 +42,7 @@ def open_folder(path: str) -> str:
     try:
         database = os.lstat(os.path.join(path, DATABASE))
     except FileNotFoundError:
-        pass
+        _sync_names(path)
     else:
         _check_owner(os.path.join(path, DATABASE), database, stat.S_ISREG, "a file")
     kind = file_system(path)
@@ -49,6 +51,16 @@ def open_folder(path: str) -> str:
             f"the spool can't lie on a network file system ({kind}); choose a local folder", path
         )
     return path
+
+
+def _sync_names(path: str) -> None:
+    """Make the folder, and those that it lies in, survive a power cut: any may just have been made."""
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        try:
+            sync_folder(path)
+        except PermissionError:  # a folder that we may not read was not made by us
+            return
 
 
 def _check_owner(path: str, status: os.stat_result, is_right: object, what: str) -> None:

@@ -13,7 +13,7 @@ from e3_event._codec import MAX_INT, MIN_INT, as_text
 from e3_event._event import Event, Snapshot
 from e3_event._files import open_regular
 
-from ._blobs import Captured  # noqa: TC001  msgspec reads the annotations
+from ._blobs import Captured, open_in_memory
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -155,6 +155,8 @@ class SpooledAttachment(Attachment):
 
         :raises OSError: it is missing or damaged
         """
+        if self._content is not None and hasattr(os, "memfd_create"):
+            return open_in_memory(self._captured, self._content)  # which works on a full disk, too
         path = self._blobs.path(self._snapshot_id, self._captured, self._content)
         try:
             if self._stamp is not None and self.is_untouched(os.stat(path)):
