@@ -184,6 +184,8 @@ class Database:
         :raises SpoolError: the spool can't be used any more; says why
         """
         with self._lock, self.errors():
+            if not self._is_fit:
+                self._check_usable()
             self._check_wal()
             with self._transaction():
                 yield self.connection
@@ -197,6 +199,8 @@ class Database:
         """
         with self._lock:
             try:
+                if not self._is_fit:
+                    self._check_usable()
                 if self._wal_pages > CHECKPOINT:
                     self._check_wal()
                 self.connection.execute(sql, values)
@@ -226,6 +230,7 @@ class Database:
 
     def _check_usable(self) -> None:
         """Is it still the same file, and may it be used? Who asks after a commit can rely on the answer."""
+        self._is_fit = False
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -238,6 +243,7 @@ class Database:
                 " `e3-event fsck --repair`",
                 self.path,
             )
+        self._is_fit = True
 
     def _committed(self, connection: apsw.Connection, _name: str, pages: int) -> int:
         """Write the WAL back when it is long; called after each commit."""

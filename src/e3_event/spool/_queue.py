@@ -474,7 +474,7 @@ class Queue:
     def examine(self, taken: Taken) -> str:
         """Say why no other try can help with an event that a handler has failed with; empty: one can.
 
-        It is damaged, or an attachment that the handler wanted is; these were looked at when it did.
+        It is damaged, or an attachment that the handler wanted is; that was seen when it was wanted.
         """
         if taken.snapshot is None:
             return taken.problem

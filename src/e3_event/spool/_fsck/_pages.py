@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Value = None | int | float | str | bytes
 
 _TABLE_LEAF, _INDEX_LEAF, _INDEX_INTERIOR = 0x0D, 0x0A, 0x02
+#: Pages of pointers, and those that have no kind (the rest of what is too large for a page).
+_OTHERS = (0x05, 0x00)
 #: Payload bytes of a cell that lie in its page: at most, in a table and in an index; and at least.
 _MOST = {_TABLE_LEAF: PAGE - 35, _INDEX_LEAF: (PAGE - 12) * 64 // 255 - 23}
 _MOST[_INDEX_INTERIOR] = _MOST[_INDEX_LEAF]
@@ -81,8 +83,8 @@ class Image:
         """Yield what lies in a page, as far as it can be read."""
         page = self.page(number)
         start = 100 if number == 1 else 0
-        kind = page[start] if len(page) == PAGE else 0
-        if kind not in _MOST:
+        kind = _kind(page[start]) if len(page) == PAGE else 0
+        if not kind:
             return
         pointers = start + (12 if kind == _INDEX_INTERIOR else 8)
         for place in range(int.from_bytes(page[start + 3 : start + 5], "big")):
@@ -134,6 +136,13 @@ class Image:
                 return set()
             free.update(struct.unpack_from(f">{leaves}I", page, 8))
         return free if len(free) == count else set()
+
+
+def _kind(byte: int) -> int:
+    """The kind of a page that has cells which count, also if one bit of it is damaged; else 0."""
+    if byte in _MOST or byte in _OTHERS:
+        return byte if byte in _MOST else 0
+    return next((kind for kind in _MOST if (kind ^ byte).bit_count() == 1), 0)
 
 
 def _pages_of(log: str) -> dict[int, bytes]:

@@ -85,9 +85,10 @@ def end_replacement(path: str) -> None:
     if os.path.samefile(kept, database):  # it has not got its name
         os.unlink(kept)
         return
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(f"{database}-wal", f"{kept}-wal")
-    for name in (f"{database}-shm", os.path.join(path, MARK)):
+    log = f"{database}-wal"
+    if os.path.exists(log) and os.path.getsize(log):
+        os.rename(log, f"{kept}-wal")
+    for name in (log, f"{database}-shm", os.path.join(path, MARK)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
     sync_folder(path)

@@ -151,6 +151,9 @@ class _Writer:
                 self._spoiled += 1
 
     def _audiences(self) -> None:
+        for copy, number in self._rows("SELECT members, id FROM texts WHERE members LIKE '[%'"):
+            sql = "INSERT OR IGNORE INTO audience VALUES (?, ?, ?)"  # what is wrong fits no event
+            self._connection.execute(sql, (number, copy, audience_checksum(number, copy)))
         for number, members, checksum in self._rows("SELECT * FROM audience"):
             if audience_checksum(number, members) == checksum:
                 continue
