@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from e3_event.spool._queue import MOST_CRASHES
 
-from .bench import PATIENCE, Bench, HangError, Outcome
+from .bench import Bench, HangError, Outcome
 from .office import Noting, NotingMany, Office, SharedClock, is_soon, put_steadily
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: Kills of one trial, and seconds at most that a relay lives.
 KILLS = 5
 LONGEST = 0.12
+#: Seconds that the last relay may take.
+PATIENCE = 60.0
 #: Seconds after which a handler that was in the middle of an event says that it has failed.
 _ASLEEP = 0.3
 
