@@ -101,7 +101,7 @@ def _old_before_new() -> None:
     """Let new events wait behind a backlog."""
     from e3_event.spool._queue import Queue
 
-    Queue._behind_new = lambda self, connection, mine: mine.lane.backlog  # type: ignore[method-assign]
+    Queue._behind_new = lambda self, mine, live: mine.lane.backlog  # type: ignore[method-assign]
 
 
 VARIANTS: dict[str, Callable[[], None]] = {

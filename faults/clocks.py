@@ -20,7 +20,7 @@ JUMPS = (HOUR, -HOUR, 10 * YEAR, -10 * YEAR)
 _LONGEST = 3.0
 _COUNTED = 0.5
 #: Seconds in which a new event has to arrive, and those that were tried before.
-_NEW, _OLD = 5.0, 15.0
+_NEW, _OLD = 5.0, 2 * _LONGEST
 
 
 class Failing(Noting):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Kills of one trial, and seconds at most that a relay lives.
 KILLS = 5
 LONGEST = 0.12
+#: Seconds that the last relay may take.
+PATIENCE = 60.0
 #: Seconds after which a handler that was in the middle of an event says that it has failed.
 _ASLEEP = 0.3
 

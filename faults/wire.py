@@ -167,16 +167,11 @@ def break_the_wire(bench: Bench) -> Outcome:
     bench.hear(relay, "begins")
     for number in range(4):
         office.put(*[f"{number}-{place}" for place in range(5)])
-    is_soon(lambda: sum(proxy.fates.values()) > 30, 15.0)
+    is_soon(lambda: sum(proxy.fates.values()) > 30 or _are_delivered(office, 20), 15.0)
     proxy.is_fine = True
     office.put("after")
     losses = []
-
-    def are_done() -> bool:
-        states = office.states("http").values()
-        return len(states) == 21 and {state.name for state, _ in states} == {"DELIVERED"}
-
-    if not is_soon(are_done):
+    if not is_soon(lambda: _are_delivered(office, 21)):
         losses.append(f"not all was delivered after the network had healed: {office.states('http')}")
     bench.kill(relay)
     proxy.close()
@@ -193,3 +188,8 @@ def break_the_wire(bench: Bench) -> Outcome:
         losses.append(f"{twice} duplicates, though only {lost} replies were lost")
     office.close()
     return Outcome.of(losses)
+
+
+def _are_delivered(office: Office, count: int) -> bool:
+    states = office.states("http").values()
+    return len(states) == count and {state.name for state, _ in states} == {"DELIVERED"}

@@ -264,24 +264,34 @@ def recent(connection: apsw.Connection, snapshot_id: str) -> Found | None:
 
 
 def select_within(
-    connection: apsw.Connection, condition: str, values: Sequence[object], most: int
-) -> tuple[list[Found], bool]:
+    connection: apsw.Connection, condition: str, values: Sequence[object], room: int
+) -> tuple[list[Found], int]:
     """Read rows as `select` does, but no more than have, with their small attachments, so many bytes.
 
-    :param most: the first row that goes beyond it is the last one
-    :return: the rows, and whether it was reached
+    :param room: the first row that goes beyond it is the last one
+    :return: the rows, and what is left; less than 0: there may be more rows
     """
     rows: list[Any] = []
     for row in connection.execute(f"{_SELECT} {condition}", tuple(values)):
         rows.append(row)
         body = row[6] if type(row[6]) is bytes else b""
-        most -= len(body)
+        room -= len(body)
         if _MAY_HAVE_ATTACHMENTS in body:
-            sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
-            most -= int(connection.execute(sizes, row[:1]).get)
-        if most < 0:
+            room -= _small_size(connection, row[0])
+        if room < 0:
             break
-    return list(map(Found._make, rows)), most < 0
+    return list(map(Found._make, rows)), room
+
+
+def size_of(connection: apsw.Connection, found: Found) -> int:
+    """Bytes of an event with its small attachments, as they lie there."""
+    body = found.body if type(found.body) is bytes else b""
+    return len(body) + (_small_size(connection, found.seq) if _MAY_HAVE_ATTACHMENTS in body else 0)
+
+
+def _small_size(connection: apsw.Connection, seq: int) -> int:
+    sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
+    return int(connection.execute(sizes, (seq,)).get)
 
 
 def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:

@@ -25,6 +25,7 @@ from ._events import (
     recent,
     select,
     select_within,
+    size_of,
     small_of,
 )
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
@@ -117,6 +118,7 @@ class Queue:
         self._until = 0.0
         self._out: set[int] = set()
         self._turns = 1
+        self._room = MOST_BYTES  # bytes that may be taken besides
         self.number = number
         self.strict = strict
         self.has_suspects = False
@@ -134,7 +136,7 @@ class Queue:
             if mine.lane.is_served(now) or mine.lane.forgotten:
                 return False
             self.has_suspects = self._return_lost(connection, mine, now)
-            mine.lane.backlog = self._behind_new(connection, mine)
+            mine.lane.backlog = self._behind_new(mine, 0)
             self._renew(connection, mine, token, now)
         self._token, self._out = token, set()
         return True
@@ -178,10 +180,14 @@ class Queue:
         return self._decode(taken) if taken else []
 
     def catch_up(self) -> None:
-        """Let new events go ahead of all that waits now, as after an outage; not if the order is strict."""
+        """Let new events go ahead of what waits now, as after an outage; not if the order is strict.
+
+        The last ones count as new: they may have been put since the sink came back, which is only noticed
+        when it is tried.
+        """
         with self._database.writing() as connection:
             mine = self._mine(connection)
-            mine.lane.backlog = self._behind_new(connection, mine)
+            mine.lane.backlog = self._behind_new(mine, _LIVE)
             save(connection, mine)
 
     def renew(self) -> None:
@@ -315,13 +321,16 @@ class Queue:
         )
         return bool(_deliveries.read(connection, f"{waits} AND crashes > 0 LIMIT 1", (self.number,)))
 
-    def _behind_new(self, connection: apsw.Connection, mine: Subscription) -> list[Range]:
-        """The backlog, once all that is new by now has joined it; only where that is more than a batch."""
+    def _behind_new(self, mine: Subscription, live: int) -> list[Range]:
+        """The backlog, once what waits now has joined it, but for so many of the newest events.
+
+        Only where more than a batch waits.
+        """
         lane, newest = mine.lane, self._database.newest()
         if self.strict or newest - lane.cursor <= _LIVE:
             return lane.backlog
-        waiting = Range(lane.cursor + 1, newest)
-        lane.cursor = newest
+        waiting = Range(lane.cursor + 1, newest - live)
+        lane.cursor = newest - live
         return [*lane.backlog, waiting]
 
     def _take_first(
@@ -348,25 +357,20 @@ class Queue:
         self._turns += 1
         fresh: list[Found | int] = []
         again = self._due(connection, limit, now, alone)
+        self._room = MOST_BYTES // 2 if again else MOST_BYTES
         is_blocked = bool(again) and bool(again[0].crashes)
         if self.strict:
             is_blocked = bool(again or open_deliveries(connection, self.number, State.AGAIN, limit=1))
             if not is_blocked:
                 fresh = self._old(connection, mine, limit)
-        if not is_blocked:
+        if not (is_blocked or (self.strict and mine.lane.backlog)):
             share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
             fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
             again = again[: limit - len(fresh)]
-        whose = owed_to(connection, mine).split(",") if again else ()
-        mine_again = [
-            (one, found) for one in again if (found := self._own(connection, whose, one)) is not None
-        ]
-        loans = [one._replace(state=State.LOAN, updated=now) for one, _ in mine_again]
-        _deliveries.write(connection, loans)
         taken = [(found, 0, 0) for found in fresh]
-        taken += [(found, one.attempts, one.crashes) for one, found in mine_again]
-        if not is_blocked and not self.strict:
-            known = {_seq(found) for found in fresh}  # a replay may want what was just given back, too
+        taken += self._again(connection, mine, again, now) if again else []
+        if mine.lane.backlog and not (is_blocked or self.strict):
+            known = {_seq(found) for found in fresh}  # a replay may want what is new, too
             old = self._old(connection, mine, limit - len(taken))
             taken += [(found, 0, 0) for found in old if _seq(found) not in known]
         return taken
@@ -407,6 +411,24 @@ class Queue:
             return suspects[:1]
         return [one for one in due if not one.crashes] if suspects else due
 
+    def _again(
+        self, connection: apsw.Connection, mine: Subscription, again: Sequence[Delivery], now: float
+    ) -> list[tuple[Found | int, int, int]]:
+        """Take what is to be tried again, as far as there is room for it."""
+        self._room = MOST_BYTES - max(MOST_BYTES // 2 - self._room, 0)
+        whose = owed_to(connection, mine).split(",")
+        taken: list[tuple[Found | int, int, int]] = []
+        for one in again:
+            found = self._own(connection, whose, one)
+            if found is None:
+                continue
+            _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now)])
+            taken.append((found, one.attempts, one.crashes))
+            self._room -= 0 if isinstance(found, int) else size_of(connection, found)
+            if self._room < 0:
+                break
+        return taken
+
     def _new(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
         lane, newest = mine.lane, self._database.newest()
         if limit <= 0 or lane.cursor >= newest:
@@ -419,7 +441,7 @@ class Queue:
     def _old(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
         lane = mine.lane
         found: list[Found | int] = []
-        while lane.backlog and len(found) < limit:
+        while lane.backlog and len(found) < limit and self._room >= 0:
             first, last = lane.backlog[0]
             part, reached = self._scan(connection, mine, Range(first, last), limit - len(found))
             found += part
@@ -442,12 +464,12 @@ class Queue:
         values = (*part, self.number, limit)
         found: list[Found | int]
         try:
-            events, is_cut = select_within(connection, where, values, MOST_BYTES)
+            events, self._room = select_within(connection, where, values, max(self._room, 0))
             found = [*events]
         except UNREADABLE:
             found = [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
-            is_cut = False
-        return found, _seq(found[-1]) if is_cut or len(found) == limit else part.last
+        is_all = len(found) < limit and self._room >= 0
+        return found, part.last if is_all else _seq(found[-1])
 
     def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
         """Make snapshots of what was taken, where it is intact."""
