@@ -401,7 +401,8 @@ def mortal(function):
             os._exit(9)
         return function(*arguments, **options)
     return call
-for module, names in ((os, ("rename", "link", "chmod", "unlink", "fsync")), (replace, ("salvage", "sync_folder"))):
+calls = ("rename", "link", "chmod", "unlink", "fsync")
+for module, names in ((os, calls), (replace, ("salvage", "sync_folder"))):
     for name in names:
         setattr(module, name, mortal(getattr(module, name)))
 check(sys.argv[1], repair=True)
