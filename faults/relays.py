@@ -11,7 +11,6 @@ from e3_event.spool._queue import MOST_CRASHES
 
 from .bench import Bench, HangError, Outcome
 from .office import Noting, NotingMany, Office, SharedClock, is_soon, put_steadily
-from .words import PATIENCE
 
 if TYPE_CHECKING:
     from e3_event import Event, EventHandler
