@@ -13,8 +13,8 @@ import apsw
 from e3_event._errors import SpoolError
 
 from . import _deliveries, _totals
-from ._blobs import sync_folder
 from ._check import inspect, open_to_read, while_log_is_short
+from ._copy import sync_folder
 from ._database import MARK
 from ._deliveries import State
 from ._mark import Mark

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import queue
 import shutil
-import threading
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -14,25 +12,15 @@ import msgspec
 from e3_event._codec import as_text
 from e3_event._files import open_regular, safe_name, write_atomic
 
+from ._copy import UnreadableError, copy, read, sync_folder
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from io import BufferedReader
-    from typing import Self
 
     from e3_event import Attachment
 
 #: Attachments below this size (bytes) lie in the database.
 SMALL = 32 * 1024
-#: Bytes that are copied at once (they fit into a processor's cache), and how far a digest may be behind.
-_CHUNK, _AHEAD = 1 << 18, 16
-
-
-class SyncError(OSError):
-    """The disk did not take what was written: nothing that it says from now on can be trusted."""
-
-
-class UnreadableError(OSError):
-    """An attachment can't be read."""
 
 
 class Captured(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -211,7 +199,7 @@ class Capture:
     def add(self, attachment: Attachment, source: BufferedReader, stage: str) -> None:
         place = len(self.captured)
         status = os.fstat(source.fileno())
-        head = _read(source, SMALL)
+        head = read(source, SMALL)
         sha256 = hashlib.sha256(head)
         is_known = attachment.is_untouched(status)  # then its SHA-1 needs no second look
         sha1 = None if is_known else hashlib.sha1(head, usedforsecurity=False)
@@ -224,10 +212,10 @@ class Capture:
                 self.staged = True
             file = safe_name(attachment.name)
             path = os.path.join(stage, file)
-            size = _copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
+            size = copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
             if sha1 is None and not attachment.is_untouched(os.fstat(source.fileno())):
-                with open(path, "rb") as copy:  # it was written to meanwhile
-                    sha1 = hashlib.file_digest(copy, "sha1")
+                with open(path, "rb") as kept:  # it was written to meanwhile
+                    sha1 = hashlib.file_digest(kept, "sha1")
             self.blob_bytes += size
         found = sha1.hexdigest() if sha1 else attachment.sha1
         if found != attachment.sha1:
@@ -246,107 +234,8 @@ class Capture:
         )
 
 
-def _copy(head: bytes, source: BufferedReader, path: str, digests: Sequence[hashlib._Hash]) -> int:
-    """Copy what is left of *source*, behind *head*, and sync it.
-
-    :param digests: updated with what is behind *head*, beside the copying
-    :return: the size of the copy in bytes
-    """
-    size = len(head)
-    try:
-        with open(path, "xb", buffering=0) as target, Hashing(digests) as hashing:
-            target.write(head)
-            while chunk := _read(source, _CHUNK):
-                hashing.feed(chunk)
-                view = memoryview(chunk)
-                while view:
-                    view = view[target.write(view) :]
-                size += len(chunk)
-            _sync(target.fileno())
-    except UnreadableError:
-        os.unlink(path)
-        raise
-    return size
-
-
-class Hashing:
-    """Updates digests in threads of their own, while their caller does something else with the bytes.
-
-    What is short is not worth a thread, and is done at once.
-
-    :param digests: complete when the block is left
-    """
-
-    def __init__(self, digests: Sequence[hashlib._Hash]) -> None:
-        self._digests = digests
-        self._queues: list[queue.Queue[bytes]] = []
-        self._threads: list[threading.Thread] = []
-        self._first: bytes | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def feed(self, chunk: bytes) -> None:
-        """Let the digests have further bytes; waits while they are far behind."""
-        if self._first is None:
-            self._first = chunk
-            return
-        if not self._threads:
-            self._start()
-            self._give(self._first)
-        self._give(chunk)
-
-    def __exit__(self, *_error: object) -> None:
-        if self._threads:
-            self._give(b"")
-            for thread in self._threads:
-                thread.join()
-        elif self._first is not None:
-            for digest in self._digests:
-                digest.update(self._first)
-
-    def _start(self) -> None:
-        for digest in self._digests:
-            waiting: queue.Queue[bytes] = queue.Queue(_AHEAD)
-            self._queues.append(waiting)
-            self._threads.append(threading.Thread(target=_follow, args=(digest, waiting), daemon=True))
-            self._threads[-1].start()
-
-    def _give(self, chunk: bytes) -> None:
-        for waiting in self._queues:
-            waiting.put(chunk)
-
-
-def _follow(digest: hashlib._Hash, waiting: queue.Queue[bytes]) -> None:
-    while chunk := waiting.get():
-        digest.update(chunk)
-
-
 def _open(attachment: Attachment) -> BufferedReader:
     try:
         return attachment.open()
     except OSError as error:
         raise UnreadableError(error.errno, error.strerror or str(error)) from error
-
-
-def _read(source: BufferedReader, size: int) -> bytes:
-    try:
-        return source.read(size)
-    except OSError as error:
-        raise UnreadableError(error.errno, error.strerror or str(error)) from error
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder survive a power cut."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _sync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync(fd: int) -> None:
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        raise SyncError(error.errno, f"fsync failed: {error.strerror}") from error

@@ -7,7 +7,7 @@ import stat
 
 from e3_event._errors import SpoolError
 
-from ._blobs import sync_folder
+from ._copy import sync_folder
 
 #: Names of the file systems that other machines can reach too: WAL works on one machine only.
 NETWORK = frozenset(

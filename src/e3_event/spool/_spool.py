@@ -14,8 +14,9 @@ from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._handler import EventHandler
 from e3_event._ids import unique_id
 
-from ._blobs import Blobs, Capture, SyncError
+from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
+from ._copy import SyncError
 from ._database import Database
 from ._events import CONFIGURED, Events, make_row
 from ._fingerprint import key_of
@@ -84,21 +85,19 @@ class Spool(EventHandler):
         :raises SpoolFullError: there is no room
         :raises SpoolError: the spool can't be used (it was deleted, its disk failed); says why
         """
-        return self.put_many([event], owed_to=owed_to)[0]
+        self._ready()
+        row = self._row(event, self._audience(owed_to), self.clock())
+        if row.columns[5]:
+            self._submit([row])
+        return row.snapshot_id
 
     def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] | None = None) -> list[str]:
         """Take several events with one commit, all or none; otherwise as `put`."""
         self._ready()
-        audience = CONFIGURED if owed_to is None else self._audience(tuple(owed_to))
-        now = self.clock()
+        audience, now = self._audience(owed_to), self.clock()
         rows = [self._row(event, audience, now) for event in events]
-        new = [row for row in rows if row.columns[5]]
-        if new:
-            try:
-                self._commits.submit(new)
-            except SpoolFullError:
-                self._discard(new)
-                raise
+        if new := [row for row in rows if row.columns[5]]:
+            self._submit(new)
         return [row.snapshot_id for row in rows]
 
     def send_event(self, event: Event) -> bool:
@@ -192,9 +191,11 @@ class Spool(EventHandler):
     def encode_config(self) -> str:
         return self.path.replace("%", "%25").replace("|", "%7C")
 
-    def _audience(self, keys: tuple[Key, ...]) -> Audience:
+    def _audience(self, owed_to: Sequence[Key] | None) -> Audience:
         """The audience of these, which are noted as seen now and then."""
-        now = self.clock()
+        if owed_to is None:
+            return CONFIGURED
+        keys, now = tuple(owed_to), self.clock()
         audience, since = self._audiences.get(keys, (CONFIGURED, float("-inf")))
         if not since <= now < since + REFRESH / 2:
             audience = self._subscriptions.audience(keys)
@@ -240,6 +241,14 @@ class Spool(EventHandler):
             raise (SpoolFullError if full else SpoolError)(
                 f"an attachment can't be kept: {error}", self.path
             ) from error
+
+    def _submit(self, rows: Sequence[Row]) -> None:
+        """Commit, together with what other threads have."""
+        try:
+            self._commits.submit(rows)
+        except SpoolFullError:
+            self._discard(rows)
+            raise
 
     def _discard(self, rows: Sequence[Row]) -> None:
         """Remove the attachments of what was refused."""

@@ -8,7 +8,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from e3_event.spool._blobs import sync_folder
+from e3_event.spool._copy import sync_folder
 from e3_event.spool._database import QUARANTINE
 from e3_event.spool._events import UNREADABLE
 

@@ -1,0 +1,168 @@
+"""Copies a file to disk, synced, while its digests are made beside it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import hashlib
+    from collections.abc import Sequence
+    from io import BufferedReader
+    from typing import Self
+
+#: Bytes that are copied at once: they fit into a processor's cache.
+_CHUNK = 1 << 18
+
+
+class SyncError(OSError):
+    """The disk did not take what was written: nothing that it says from now on can be trusted."""
+
+
+class UnreadableError(OSError):
+    """An attachment can't be read."""
+
+
+def copy(head: bytes, source: BufferedReader, path: str, digests: Sequence[hashlib._Hash]) -> int:
+    """Write *head* and what is left of *source* into a new file, and sync it.
+
+    :param digests: updated with what is behind *head*
+    :return: the size of the copy in bytes
+    :raises UnreadableError: the source can't be read; there is no copy then
+    :raises SyncError: the disk did not take it
+    :raises OSError: the copy can't be written
+    """
+    size = len(head)
+    try:
+        with open(path, "xb", buffering=0) as target, _Hashing(path, size, digests) as hashing:
+            target.write(head)
+            while chunk := read(source, _CHUNK):
+                view = memoryview(chunk)
+                while view:
+                    view = view[target.write(view) :]
+                hashing.feed(chunk)
+                size += len(chunk)
+            _sync(target.fileno())
+    except UnreadableError:
+        os.unlink(path)
+        raise
+    return size
+
+
+def read(source: BufferedReader, size: int) -> bytes:
+    """Read so many bytes, or fewer at the end of the file.
+
+    :raises UnreadableError: it can't be read
+    """
+    try:
+        return source.read(size)
+    except OSError as error:
+        raise UnreadableError(error.errno, error.strerror or str(error)) from error
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder survive a power cut.
+
+    :raises SyncError: the disk did not take them
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _sync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise SyncError(error.errno, f"fsync failed: {error.strerror}") from error
+
+
+class _Hashing:
+    """Updates digests with what is written to a file, each in a thread of its own.
+
+    A thread reads from the file what was written to it, from memory as a rule. So the writer waits for none
+    of them: neither for a chunk, nor with its fsync.
+
+    What is short is not worth a thread, and is done at once.
+
+    :param path: of the file
+    :param start: the digests get what is behind so many bytes
+    :param digests: complete when the block is left
+    """
+
+    def __init__(self, path: str, start: int, digests: Sequence[hashlib._Hash]) -> None:
+        self._path = path
+        self._start = start
+        self._digests = digests
+        self._first = b""
+        self._followers: list[_Follower] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        """Let the digests have what was just written."""
+        if not self._first:
+            self._first = chunk
+            return
+        if not self._followers:
+            self._followers = [_Follower(self._path, self._start, digest) for digest in self._digests]
+            self._tell(len(self._first))
+        self._tell(len(chunk))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._followers:
+            self._tell(0)
+            errors = [follower.end(is_wanted=kind is None) for follower in self._followers]
+            if kind is None:
+                for error in filter(None, errors):
+                    raise error
+        elif self._first:
+            for digest in self._digests:
+                digest.update(self._first)
+
+    def _tell(self, size: int) -> None:
+        for follower in self._followers:
+            follower.sizes.put(size)
+
+
+class _Follower:
+    """A thread that updates a digest with what is written to a file.
+
+    :ivar sizes: so many bytes were written; 0: that was all
+    """
+
+    def __init__(self, path: str, start: int, digest: hashlib._Hash) -> None:
+        self.sizes: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._is_wanted = True
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(path, start, digest), daemon=True)
+        self._thread.start()
+
+    def end(self, *, is_wanted: bool) -> BaseException | None:
+        """Wait until it is done; at once, if the digest is not wanted any more.
+
+        :return: why the digest is not complete
+        """
+        self._is_wanted = is_wanted
+        self._thread.join()
+        return self._error
+
+    def _run(self, path: str, start: int, digest: hashlib._Hash) -> None:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.seek(start)
+                buffer = memoryview(bytearray(_CHUNK))
+                while self._is_wanted and (left := self.sizes.get()):
+                    while left:
+                        count = file.readinto(buffer[:left])
+                        if not count:
+                            raise OSError(f"what was written to {path} is not there")
+                        digest.update(buffer[:count])
+                        left -= count
+        except BaseException as error:  # noqa: BLE001  raised by the one who copies
+            self._error = error
