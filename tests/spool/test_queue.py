@@ -263,7 +263,7 @@ def test_what_is_given_back_of_later_tries_is_no_try(desk: Desk) -> None:
     desk.queue.release()
     heir = desk.new_queue()
     assert heir.acquire()
-    assert [one[3:5] for one in heir.turn([], 1)] == [(1, 0)]
+    assert [(one.attempts, one.crashes) for one in heir.turn([], 1)] == [(1, 0)]
 
 
 def test_a_retry_is_not_taken_before_it_is_due(desk: Desk) -> None:
@@ -557,7 +557,7 @@ def test_a_damaged_delivery_is_tried_again(desk: Desk) -> None:
     (one,) = desk.queue.turn([], 1)
     desk.queue.turn([desk.verdict(one, State.AGAIN, wait=1e6)])
     desk.execute("UPDATE delivery SET attempts = 77")
-    assert [one[3] for one in desk.queue.turn([], 1)] == [0]
+    assert [one.attempts for one in desk.queue.turn([], 1)] == [0]
 
 
 def test_a_handler_that_was_forgotten_is_not_served(desk: Desk) -> None:

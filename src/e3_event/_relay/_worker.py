@@ -41,7 +41,7 @@ _PATIENCE = 5.0
 _LONGEST_PAUSE = 10.0
 #: Seconds to wait at least where there is something but it can't be taken.
 _LEAST_PAUSE = 0.05
-_DELIVERED = Delivered()
+_DELIVERED = int(State.DELIVERED)  # which is packed faster than a member of an enumeration
 
 
 class Worker:
@@ -270,14 +270,19 @@ class Worker:
 
     def _send(self, taken: Sequence[Taken]) -> None:
         """Give deliveries to the handler, in order, until its sink is down or we are stopped."""
-        written = time.monotonic()
+        sink, monotonic, clock = self._sink, time.monotonic, self._clock
+        written = monotonic()
         answers = self._caller.answers([one.snapshot for one in taken if one.snapshot is not None])
         for place, one in enumerate(taken):
-            started = self._called = time.monotonic()
+            started = self._called = monotonic()
             answer = next(answers) if one.snapshot is not None else None
             self._called = math.inf
-            ended, now = time.monotonic(), self._clock()
-            is_blocked = self._conclude(one, answer, now, ended - started)
+            ended, now = monotonic(), clock()
+            if answer is True and not sink.failures:  # so it is nearly always
+                self._done.append(self._delivered(one, now, ended - started))
+                is_blocked = False
+            else:
+                is_blocked = self._conclude(one, answer, now, ended - started)
             if self._fenced:
                 raise LeaseLostError("its handler was taken to hang")
             if (self._stopping or is_blocked) and not (self._caller.is_ahead and ended - started < _SETTLE):
@@ -293,9 +298,6 @@ class Worker:
 
         :return: whether its failure keeps back what comes after it
         """
-        if answer is True and not self._sink.failures:  # so it is nearly always
-            self._done.append(self._delivery(one, _DELIVERED, now, duration))
-            return False
         if answer is not True and (problem := self._queue.examine(one)):
             self._done.append(self._delivery(one, Dead(problem), now, duration))
             return False
@@ -322,10 +324,9 @@ class Worker:
                 self._queue.catch_up()
 
     def _delivery(self, one: Taken, verdict: Verdict, now: float, duration: float) -> Delivery:
+        if isinstance(verdict, Delivered):
+            return self._delivered(one, now, duration)
         number, attempts = self._queue.number, one.attempts + 1
-        if verdict is _DELIVERED or isinstance(verdict, Delivered):
-            self.delivered += 1
-            return Delivery(one.seq, number, State.DELIVERED, attempts, one.crashes, 0.0, now, duration)
         state, due = State.DEAD, 0.0
         if isinstance(verdict, Again):
             state, due = State.AGAIN, now + verdict.after
@@ -333,6 +334,12 @@ class Worker:
         if state is State.DEAD:
             self._tell_of_dead(reason)
         return Delivery(one.seq, number, state, attempts, one.crashes, due, now, duration, reason)
+
+    def _delivered(self, one: Taken, now: float, duration: float) -> Delivery:
+        self.delivered += 1
+        attempts = one.attempts + 1
+        columns = (one.seq, self._queue.number, _DELIVERED, attempts, one.crashes, 0.0, now, duration, "")
+        return Delivery._make(columns)  # in a third of the time of Delivery(...)
 
     def _tell_of_dead(self, reason: str) -> None:
         """Log that an event is given up; a flood of them in a line now and then."""

@@ -15,7 +15,7 @@ from . import _totals
 from ._database import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ._database import Database
 
@@ -85,8 +85,8 @@ def make_row(
     small: dict[int, bytes],
 ) -> Row:
     """Make a row of what the columns are to hold."""
-    checksum = checksum_of(uid, snapshot_id, audience, put, blob_bytes, body, small)
-    return Row((uid, snapshot_id, audience[0], put, blob_bytes, body, checksum), small)
+    columns = (uid, snapshot_id, audience[0], put, blob_bytes, body)
+    return Row((*columns, checksum_of(columns, audience[1], small)), small)
 
 
 class Found(NamedTuple):
@@ -119,28 +119,22 @@ class Found(NamedTuple):
         """
         if members is None:
             return False
-        _, uid, snapshot_id, audience, put, blob_bytes, body, checksum = self
         try:
-            return checksum == checksum_of(
-                uid, snapshot_id, (audience, members), put, blob_bytes, body, small
-            )
+            return self[7] == checksum_of(self[1:7], members, small)
         except (TypeError, ValueError, struct.error):  # a column of another type
             return False
 
 
 def checksum_of(
-    uid: str,
-    snapshot_id: str,
-    audience: tuple[int, str],
-    put: float,
-    blob_bytes: int,
-    body: bytes,
-    small: dict[int, bytes],
+    columns: tuple[str, str, int, float, int, bytes], members: str, small: dict[int, bytes]
 ) -> int:
-    """CRC-32 of a row."""
-    number, members = audience
-    checksum = crc32(f"{uid} {snapshot_id} {members}".encode(), crc32(_pack(number, put, blob_bytes)))
-    checksum = crc32(body, checksum)
+    """CRC-32 of a row.
+
+    :param columns: what they hold, but for seq and the checksum itself
+    """
+    uid, snapshot_id, audience, put, blob_bytes, body = columns
+    names = f"{uid} {snapshot_id} {members}".encode()
+    checksum = crc32(body, crc32(names, crc32(_pack(audience, put, blob_bytes))))
     if small:
         for place, content in sorted(small.items()):
             checksum = crc32(content, crc32(b"%d " % place, checksum))
@@ -271,16 +265,20 @@ def select_within(
     :param room: the first row that goes beyond it is the last one
     :return: the rows, and what is left; less than 0: there may be more rows
     """
-    rows: list[Any] = []
+    found: list[Found] = []
+    make: Callable[[Any], Found] = Found._make
     for row in connection.execute(f"{_SELECT} {condition}", tuple(values)):
-        rows.append(row)
-        body = row[6] if type(row[6]) is bytes else b""
-        room -= len(body)
-        if _MAY_HAVE_ATTACHMENTS in body:
-            room -= _small_size(connection, row[0])
+        found.append(make(row))
+        try:
+            body = row[6]
+            room -= len(body)
+            if _MAY_HAVE_ATTACHMENTS in body:
+                room -= _small_size(connection, row[0])
+        except TypeError:  # a damaged column may hold anything
+            continue
         if room < 0:
             break
-    return list(map(Found._make, rows)), room
+    return found, room
 
 
 def size_of(connection: apsw.Connection, found: Found) -> int:

@@ -55,23 +55,23 @@ class LeaseLostError(SpoolError):
     """Somebody else serves this subscription now: what this worker had out is not its own any more."""
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """A delivery that is out with a worker.
 
     :ivar seq: of the event
+    :ivar put: when the event was put
     :ivar snapshot: the event; `None`: it is damaged
     :ivar problem: how it is damaged
     :ivar attempts: how often it was tried before
     :ivar crashes: how often its worker died while it was out
-    :ivar put: when the event was put
     """
 
     seq: int
-    snapshot: Snapshot | None
-    problem: str
-    attempts: int
-    crashes: int
     put: float
+    snapshot: Snapshot | None
+    problem: str = ""
+    attempts: int = 0
+    crashes: int = 0
 
 
 class Standing(NamedTuple):
@@ -116,7 +116,8 @@ class Queue:
         self._clock = clock
         self._token = ""
         self._until = 0.0
-        self._out: set[int] = set()
+        self._lent: Sequence[Found | int] = ()  # what was taken last,
+        self._settled: list[Delivery] = []  # and what was written down of it
         self._turns = 1
         self._room = MOST_BYTES  # bytes that may be taken besides
         self.number = number
@@ -138,7 +139,7 @@ class Queue:
             self.has_suspects = self._return_lost(connection, mine, now)
             mine.lane.backlog = self._behind_new(mine, 0)
             self._renew(connection, mine, token, now)
-        self._token, self._out = token, set()
+        self._token, self._lent, self._settled = token, (), []
         return True
 
     def turn(
@@ -170,14 +171,17 @@ class Queue:
             lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
             if note is not None:
                 note(lane)
-            taken: list[tuple[Found | int, int, int]] = []
+            taken: list[Found | int] = []
+            again: dict[int, Delivery] = {}
             if limit:
                 taken = self._take_first(connection, mine, first, now) if first else []
-                taken = taken or self._take(connection, mine, limit, now, alone)
+                if not taken:
+                    taken, again = self._take(connection, mine, limit, now, alone)
             self._renew(connection, mine, self._token, now)
-        self._out.difference_update(delivery.seq for delivery in done)
-        self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
-        return self._decode(taken) if taken else []
+        self._settled += done
+        if limit:
+            self._lent, self._settled = taken, []
+        return self._decode(taken, again) if taken else []
 
     def catch_up(self) -> None:
         """Let new events go ahead of what waits now, as after an outage; not if the order is strict.
@@ -215,7 +219,8 @@ class Queue:
             known = open_deliveries(connection, self.number, State.LOAN)
             back = [d._replace(state=State.AGAIN, due=now, updated=now) for d in known]
             _deliveries.write(connection, back)
-            untried = self._out.difference(delivery.seq for delivery in (*done, *known))
+            tried = {delivery.seq for delivery in (*self._settled, *done, *known)}
+            untried = [seq for seq in map(_seq, self._lent) if seq not in tried]
             for first, last in reversed(lane.loan):  # what was never tried gets its place in the order back
                 oldest = min((seq for seq in untried if first <= seq <= last), default=0)
                 if oldest and last == lane.cursor:
@@ -224,7 +229,7 @@ class Queue:
                     lane.backlog = [Range(oldest, last), *lane.backlog]
             lane.loan, lane.lease, lane.seen = [], "", now
             save(connection, mine)
-        self._token, self._out = "", set()
+        self._token, self._lent, self._settled = "", (), []
 
     @property
     def has_lease(self) -> bool:
@@ -293,7 +298,7 @@ class Queue:
     def _mine(self, connection: apsw.Connection) -> Subscription:
         mine = load(connection, self.number)
         if not self._token or mine.lane.lease != self._token:
-            self._token, self._out = "", set()
+            self._token, self._lent, self._settled = "", (), []
             raise LeaseLostError(f"another worker serves {mine.key.name} now", self._database.path)
         return mine
 
@@ -335,7 +340,7 @@ class Queue:
 
     def _take_first(
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
-    ) -> list[tuple[Found | int, int, int]]:
+    ) -> list[Found | int]:
         """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
         try:
             found = recent(connection, snapshot_id)
@@ -347,12 +352,15 @@ class Queue:
             return []
         loan = Delivery(found.seq, self.number, State.LOAN, 0, 0, now, now)
         _deliveries.write(connection, [loan])
-        return [(found, 0, 0)]
+        return [found]
 
     def _take(
         self, connection: apsw.Connection, mine: Subscription, limit: int, now: float, alone: bool
-    ) -> list[tuple[Found | int, int, int]]:
-        """Choose what goes out, and write that down."""
+    ) -> tuple[list[Found | int], dict[int, Delivery]]:
+        """Choose what goes out, and write that down.
+
+        :return: the events; and what is known of those that were tried before, by their seq
+        """
         mine.lane.loan = []
         self._turns += 1
         fresh: list[Found | int] = []
@@ -367,13 +375,12 @@ class Queue:
             share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
             fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
             again = again[: limit - len(fresh)]
-        taken = [(found, 0, 0) for found in fresh]
-        taken += self._again(connection, mine, again, now) if again else []
+        taken = [*fresh, *(self._again(connection, mine, again, now) if again else ())]
         if mine.lane.backlog and not (is_blocked or self.strict):
-            known = {_seq(found) for found in fresh}  # a replay may want what is new, too
+            known = set(map(_seq, fresh))  # a replay may want what is new, too
             old = self._old(connection, mine, limit - len(taken))
-            taken += [(found, 0, 0) for found in old if _seq(found) not in known]
-        return taken
+            taken += [found for found in old if _seq(found) not in known]
+        return taken, {one.seq: one for one in again}
 
     def _own(self, connection: apsw.Connection, whose: Sequence[str], again: Delivery) -> Found | int | None:
         """The event of a delivery, or its seq if it can't be read.
@@ -413,17 +420,17 @@ class Queue:
 
     def _again(
         self, connection: apsw.Connection, mine: Subscription, again: Sequence[Delivery], now: float
-    ) -> list[tuple[Found | int, int, int]]:
+    ) -> list[Found | int]:
         """Take what is to be tried again, as far as there is room for it."""
         self._room = MOST_BYTES - max(MOST_BYTES // 2 - self._room, 0)
         whose = owed_to(connection, mine).split(",")
-        taken: list[tuple[Found | int, int, int]] = []
+        taken: list[Found | int] = []
         for one in again:
             found = self._own(connection, whose, one)
             if found is None:
                 continue
             _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now)])
-            taken.append((found, one.attempts, one.crashes))
+            taken.append(found)
             self._room -= 0 if isinstance(found, int) else size_of(connection, found)
             if self._room < 0:
                 break
@@ -471,27 +478,31 @@ class Queue:
         is_all = len(found) < limit and self._room >= 0
         return found, part.last if is_all else _seq(found[-1])
 
-    def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
-        """Make snapshots of what was taken, where it is intact."""
-        decoded = [self._decode_one(*one) for one in taken]
+    def _decode(self, taken: Sequence[Found | int], again: dict[int, Delivery]) -> list[Taken]:
+        """Make snapshots of what was taken, where it is intact.
+
+        :param again: what is known of those that were tried before, by their seq
+        """
+        decoded = list(map(self._decode_one, taken))
         self._report([(one.seq, one.problem) for one in decoded if one.problem and one.problem != AWAY])
+        if again:
+            decoded = [_tried_before(one, again.get(one.seq)) for one in decoded]
         return decoded
 
-    def _decode_one(self, found: Found | int, attempts: int, crashes: int) -> Taken:
+    def _decode_one(self, found: Found | int) -> Taken:
         if isinstance(found, int):
-            return Taken(found, None, "its record can't be read", attempts, crashes, self._clock())
+            return Taken(found, self._clock(), None, "its record can't be read")
         seq, _, snapshot_id, audience, put, _, body, _ = found
         small = self._small(found) if found.may_have_attachments else _NO_ATTACHMENTS
         if small is None or not found.is_intact(self._subscriptions.members(audience), small):
             when = put if type(put) is float else self._clock()
-            return Taken(seq, None, "it is damaged: its checksum does not fit", attempts, crashes, when)
+            return Taken(seq, when, None, "it is damaged: its checksum does not fit")
         if found.stands_in:
-            return Taken(seq, None, AWAY, attempts, crashes, put)
+            return Taken(seq, put, None, AWAY)
         try:
-            snapshot = decode_snapshot(snapshot_id, body, small, self._blobs)
+            return Taken(seq, put, decode_snapshot(snapshot_id, body, small, self._blobs))
         except msgspec.MsgspecError as error:
-            return Taken(seq, None, f"it can't be decoded: {error}", attempts, crashes, put)
-        return Taken(seq, snapshot, "", attempts, crashes, put)
+            return Taken(seq, put, None, f"it can't be decoded: {error}")
 
     def examine(self, taken: Taken) -> str:
         """Say why no other try can help with an event that a handler has failed with; empty: one can.
@@ -530,6 +541,12 @@ _NO_ATTACHMENTS: dict[int, bytes] = {}
 
 def _seq(found: Found | int) -> int:
     return found if isinstance(found, int) else found.seq
+
+
+def _tried_before(taken: Taken, known: Delivery | None) -> Taken:
+    if known is None:
+        return taken
+    return msgspec.structs.replace(taken, attempts=known.attempts, crashes=known.crashes)
 
 
 def _event(connection: apsw.Connection, seq: int) -> Found | int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+class Stored(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a spool stores of a snapshot.
 
     :ivar data: its data
@@ -44,6 +44,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Stored).decode
 _PLAIN = frozenset((str, int, float, bool))
 _KEYS = frozenset((str,))
+#: What a snapshot has not got; nothing is ever added to that of a snapshot.
+_NONE: dict[str, Any] = {}
 
 
 def encode_snapshot(snapshot: Snapshot, capture: Capture) -> bytes:
@@ -78,11 +80,13 @@ def encode_plain(event: Event) -> bytes | None:
         return None
     data = event._data.copy()
     values = data.values()
-    if not (_PLAIN.issuperset(map(type, values)) and _KEYS.issuperset(map(type, data))):
+    kinds = set(map(type, values))
+    if not (kinds <= _PLAIN and _KEYS.issuperset(map(type, data))):
         return None
-    for value in values:
-        if type(value) is int and not MIN_INT <= value <= MAX_INT:
-            return None
+    if int in kinds:
+        for value in values:
+            if type(value) is int and not MIN_INT <= value <= MAX_INT:
+                return None
     try:
         body = _encode(Stored(data, event._closed))
     except UnicodeEncodeError:  # a lone surrogate
@@ -108,12 +112,14 @@ def decode_snapshot(snapshot_id: str, body: bytes, small: dict[int, bytes], blob
     state = snapshot.__dict__
     state["_data"] = stored.data
     state["_apart"] = stored.shown
-    state["_attachments"] = attachments = {}
-    state["_formatters"] = {}
+    state["_attachments"] = state["_formatters"] = _NONE
     state["_closed"] = stored.closed
     state["_snapshot_id"] = snapshot_id
-    for place, captured in enumerate(stored.attachments):
-        attachments[captured.name] = SpooledAttachment(captured, snapshot_id, small.get(place), blobs)
+    if stored.attachments:
+        state["_attachments"] = {
+            captured.name: SpooledAttachment(captured, snapshot_id, small.get(place), blobs)
+            for place, captured in enumerate(stored.attachments)
+        }
     return snapshot
 
 
