@@ -1,0 +1,36 @@
+"""Copies with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from e3_event.spool._copy import copy
+
+CHUNK = 1 << 18
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK, 40 * CHUNK - 1])
+def test_the_digests_are_those_of_the_copy(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    (tmp_path / "source").write_bytes(content)
+    sha1, sha256 = hashlib.sha1(b"head"), hashlib.sha256(b"head")
+    with open(tmp_path / "source", "rb") as source:
+        assert copy(b"head", source, str(tmp_path / "copy"), [sha1, sha256]) == 4 + size
+    assert (tmp_path / "copy").read_bytes() == b"head" + content
+    assert sha1.digest() == hashlib.sha1(b"head" + content).digest()
+    assert sha256.digest() == hashlib.sha256(b"head" + content).digest()
+
+
+@pytest.mark.parametrize("size", [CHUNK, 3 * CHUNK])
+def test_a_digest_that_can_not_be_made_fails_the_copy(tmp_path: Path, size: int) -> None:
+    class Exhausted:
+        def update(self, _: object) -> None:
+            raise MemoryError
+
+    (tmp_path / "source").write_bytes(bytes(size))
+    with open(tmp_path / "source", "rb") as source, pytest.raises(MemoryError):
+        copy(b"", source, str(tmp_path / "copy"), [hashlib.sha256(), Exhausted()])  # type: ignore[list-item]
