@@ -20,6 +20,7 @@ _CALLS = (
 )
 _LINE = re.compile(r"^\d+ +(\w+)\((.*)\) += (\d+)")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
+_PARTS = re.compile(r"^(\d+) +(?:<\.\.\. \w+ resumed>)?(.*?)( <unfinished \.\.\.>)?$")
 _PLACE = re.compile(r"^(?:\d+|AT_FDCWD)<([^>]*)>")
 
 
@@ -46,7 +47,23 @@ def record(bench: Bench, plan: Callable[[Child], None], spool: str, *, is_long: 
     under = strace(log, _CALLS, "-y", "-xx", "-s", str(1 << 24))
     bench.finish(bench.child(plan, under=under, spool=spool, is_long=is_long))
     with open(log, encoding="ascii") as file:
-        return [op for op in _ops(file, bench.journal) if op.path.startswith(bench.folder)]
+        return [op for op in _ops(_whole(file), bench.journal) if op.path.startswith(bench.folder)]
+
+
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """Put together what strace tells in two lines, as another thread did something meanwhile."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        match = _PARTS.match(line)
+        if match is None:
+            yield line
+            continue
+        thread, text, is_unfinished = match.groups()
+        text = begun.pop(thread, "") + text
+        if is_unfinished:
+            begun[thread] = text
+        else:
+            yield f"{thread} {text}"
 
 
 def _ops(lines: Iterable[str], journal: str) -> Iterator[Op]:
@@ -67,7 +84,8 @@ def _ops(lines: Iterable[str], journal: str) -> Iterator[Op]:
             at = os.path.abspath(os.fsdecode(strings[0]))
         match call:
             case "openat":
-                positions[at] = 0
+                if "O_RDONLY" not in arguments:
+                    positions[at] = 0
                 if "O_CREAT" in arguments:
                     yield Op("make", at)
                 if "O_TRUNC" in arguments:

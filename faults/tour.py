@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .child import Child
 
 _T = TypeVar("_T")
-_CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
+_CALL = re.compile(r"^(\d+) +(\w+)\(")
 #: What is put together: for each event the sizes of its attachments.
 _BATCHES: list[list[list[int]]] = [[[]], [[20_000]], [[32_768]], [[70_000, 32_769]], [[], [100], [70_000]]]
 _AFTERWARDS: list[list[list[int]]] = [[[70_000]], [[]]]
@@ -83,7 +83,8 @@ def _put_again(child: Child, spool: Spool) -> None:
 def points(bench: Bench, calls: Sequence[str], *, is_long: bool = False) -> list[tuple[str, int]]:
     """Go on a tour, and return its system calls: the name of each and which of that name it is (from 1).
 
-    What happens before the journal is opened is left out: there Python starts.
+    What happens before the journal is opened is left out: there Python starts. So are other threads: strace
+    counts for each of its own, and none of them gets as far as the first has got by then.
     """
     log = bench.path("points")
     spool = bench.path("counted")
@@ -91,15 +92,17 @@ def points(bench: Bench, calls: Sequence[str], *, is_long: bool = False) -> list
     bench.finish(bench.child(tour, under=strace(log, sorted(names)), spool=spool, is_long=is_long))
     seen: Counter[str] = Counter()
     found = []
-    has_begun = False
+    has_begun, main = False, ""
     with open(log) as file:
         for line in file:
             match = _CALL.match(line)
-            if match is None:
+            main = main or line.partition(" ")[0]
+            if match is None or match[1] != main:
                 continue
-            seen[match[1]] += 1
-            if has_begun and match[1] in calls:
-                found.append((match[1], seen[match[1]]))
+            call = match[2]
+            seen[call] += 1
+            if has_begun and call in calls:
+                found.append((call, seen[call]))
             has_begun = has_begun or bench.journal in line
     os.unlink(bench.journal)  # the tour that counts is none that is harmed
     return found

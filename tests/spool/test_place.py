@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from e3_event import EventError
 from e3_event._errors import SpoolError
-from e3_event.spool import _place
+from e3_event.spool import Spool, _place
 from e3_event.spool._place import file_system, open_folder
 
 
@@ -77,3 +80,31 @@ def test_two_processes_may_make_it_at_once(tmp_path: Path) -> None:
     )
     processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "spool")]) for _ in range(6)]
     assert [process.wait(timeout=60) for process in processes] == [0] * 6
+
+
+def test_new_folders_that_can_not_be_synced_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have to be made anew, as a second fsync of the same may lie."""
+    sync, folder, failures = os.fsync, tmp_path / "state" / "e3-event" / "spool", 0
+    for failing in range(30):
+        calls = itertools.count()
+
+        def fail_once(fd: int, calls: Iterator[int] = calls, failing: int = failing) -> None:
+            if next(calls) == failing:
+                raise OSError(errno.EIO, "Input/output error")
+            sync(fd)
+
+        monkeypatch.setattr(os, "fsync", fail_once)
+        problem = None
+        try:
+            Spool(folder).close()
+        except OSError as error:
+            problem = error
+        if problem is not None:
+            failures += 1
+            assert str(folder).startswith(str(problem.filename))
+            assert not (folder / "blobs").exists()
+            assert not (folder / "spool.db").exists()
+    assert failures == len(folder.parents) + 1
+    assert (folder / "blobs").is_dir()

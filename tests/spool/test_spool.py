@@ -390,3 +390,15 @@ def test_an_attachment_that_goes_before_it_is_captured_is_named_and_the_event_is
     (log,) = read.attachments
     with log.open() as file:
         assert file.read() == b"grown " * 10_000
+
+
+def test_a_snapshot_that_is_there_is_not_acknowledged_once_the_disk_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(bytes(70_000))
+    spool = Spool(tmp_path / "spool")
+    event = Event("build")
+    event.attach_file(str(tmp_path / "log"))
+    snapshot = event.snapshot()
+    spool.put(snapshot)
+    spool._database.break_off("fsync failed")
+    with pytest.raises(SpoolError, match="the disk has failed"):
+        spool.put(snapshot)

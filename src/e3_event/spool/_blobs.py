@@ -12,7 +12,7 @@ import msgspec
 from e3_event._codec import as_text
 from e3_event._files import open_regular, safe_name, write_atomic
 
-from ._copy import UnreadableError, copy, read, sync_folder
+from ._copy import UnreadableError, copy, read, sync_folder, taken_back
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -60,7 +60,8 @@ class Blobs:
         except FileExistsError:
             pass
         else:
-            sync_folder(os.path.dirname(folder))
+            with taken_back([folder]):
+                sync_folder(os.path.dirname(folder))
 
     def capture(self, snapshot_id: str, attachments: tuple[Attachment, ...]) -> Capture:
         """Copy attachments. What does not lie in the database is on disk, synced, when it returns.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Sequence
-    from io import BufferedReader
+    from collections.abc import Iterator, Sequence
+    from io import BufferedReader, FileIO
     from typing import Self
 
 #: Bytes that are copied at once: they fit into a processor's cache.
@@ -37,18 +39,23 @@ def copy(head: bytes, source: BufferedReader, path: str, digests: Sequence[hashl
     size = len(head)
     try:
         with open(path, "xb", buffering=0) as target, _Hashing(path, size, digests) as hashing:
-            target.write(head)
+            _write(target, head)
             while chunk := read(source, _CHUNK):
-                view = memoryview(chunk)
-                while view:
-                    view = view[target.write(view) :]
+                _write(target, chunk)
                 hashing.feed(chunk)
                 size += len(chunk)
-            _sync(target.fileno())
+            _sync(target.fileno(), path)
     except UnreadableError:
         os.unlink(path)
         raise
     return size
+
+
+def _write(target: FileIO, content: bytes) -> None:
+    """Write all of it: a file may take less at once, as where its size is capped."""
+    view = memoryview(content)
+    while view:
+        view = view[target.write(view) :]
 
 
 def read(source: BufferedReader, size: int) -> bytes:
@@ -69,16 +76,31 @@ def sync_folder(path: str) -> None:
     """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _sync(fd)
+        _sync(fd, path)
     finally:
         os.close(fd)
 
 
-def _sync(fd: int) -> None:
+@contextmanager
+def taken_back(folders: Sequence[str]) -> Iterator[None]:
+    """If a sync fails inside, remove these new folders: a later sync of the same name may lie.
+
+    :param folders: the outermost first
+    """
+    try:
+        yield
+    except SyncError:
+        for folder in reversed(folders):
+            with contextlib.suppress(OSError):  # another process has begun to use it
+                os.rmdir(folder)
+        raise
+
+
+def _sync(fd: int, path: str) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
-        raise SyncError(error.errno, f"fsync failed: {error.strerror}") from error
+        raise SyncError(error.errno, f"fsync failed: {error.strerror}", path) from error
 
 
 class _Hashing:

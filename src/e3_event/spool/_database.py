@@ -161,6 +161,14 @@ class Database:
             self._check_usable()
             return int(connection.pragma("data_version"))
 
+    def check_usable(self) -> None:
+        """Look whether it may be used.
+
+        :raises SpoolError: it can't be used any more; says why
+        """
+        with self._lock:
+            self._check_usable()
+
     def report_damage(self, what: str) -> None:
         """Note what was found, for `status` and `fsck`; the same is noted once."""
         self.connection.execute(
@@ -216,6 +224,7 @@ class Database:
         The database loses its owner's right to write, which each of them looks at before it says that
         something is committed.
         """
+        self._is_fit = False
         os.chmod(self.path, 0o400)
         with contextlib.suppress(OSError), open(f"{self.path}.failed", "w", encoding="utf-8") as file:
             file.write(f"{reason}\n")

@@ -30,6 +30,9 @@ class Mark:
             if os.fstat(fd).st_size < SIZE:
                 os.truncate(fd, SIZE)
             self._memory = mmap.mmap(fd, SIZE)
+        except OSError as error:
+            error.filename = error.filename or path
+            raise
         finally:
             os.close(fd)
 

@@ -7,7 +7,7 @@ import stat
 
 from e3_event._errors import SpoolError
 
-from ._copy import sync_folder
+from ._copy import sync_folder, taken_back
 
 #: Names of the file systems that other machines can reach too: WAL works on one machine only.
 NETWORK = frozenset(
@@ -33,16 +33,13 @@ def open_folder(path: str) -> str:
     :raises OSError: it can't be made
     """
     path = os.path.abspath(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
+    made = _make_folders(path)
     _check_owner(path, os.lstat(path), stat.S_ISDIR, "a folder")
     try:
         database = os.lstat(os.path.join(path, DATABASE))
     except FileNotFoundError:
-        _sync_names(path)
+        with taken_back(made):
+            _sync_names(path)
     else:
         _check_owner(os.path.join(path, DATABASE), database, stat.S_ISREG, "a file")
     kind = file_system(path)
@@ -51,6 +48,20 @@ def open_folder(path: str) -> str:
             f"the spool can't lie on a network file system ({kind}); choose a local folder", path
         )
     return path
+
+
+def _make_folders(path: str) -> list[str]:
+    """Make a folder and those that it lies in, where they are missing.
+
+    :return: those made, the outermost first
+    """
+    parent = os.path.dirname(path)
+    made = [] if os.path.isdir(parent) else _make_folders(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return made
+    return [*made, path]
 
 
 def _sync_names(path: str) -> None:

@@ -217,6 +217,7 @@ class Spool(EventHandler):
         snapshot = event.snapshot()
         uid, snapshot_id = as_text(snapshot._data["uid"]), snapshot._snapshot_id
         if snapshot._attachments and self._events.has(uid, snapshot_id):
+            self._database.check_usable()  # as nothing is written that would tell
             return make_row(uid, snapshot_id, audience, now, 0, b"", {})
         capture = self._capture(snapshot)
         return make_row(
