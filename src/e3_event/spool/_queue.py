@@ -28,6 +28,7 @@ from ._events import (
     size_of,
     small_of,
 )
+from ._expiry import expire
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, audiences, load, owed_to, save
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from ._database import Database
     from ._events import Found
     from ._subscriptions import Lane, Subscription, Subscriptions
+
+    #: What goes out: an event, its attempts, its crashes, since when it might be tried again (0: it is new).
+    _Chosen = tuple[Found | int, int, int, float]
 
 #: Bytes that are out at once, about; a single event may have more.
 MOST_BYTES = 8 << 20
@@ -64,6 +68,7 @@ class Taken(NamedTuple):
     :ivar attempts: how often it was tried before
     :ivar crashes: how often its worker died while it was out
     :ivar put: when the event was put
+    :ivar due: since when it might be tried again; 0: it is new
     """
 
     seq: int
@@ -72,6 +77,7 @@ class Taken(NamedTuple):
     attempts: int
     crashes: int
     put: float
+    due: float
 
 
 class Standing(NamedTuple):
@@ -95,6 +101,7 @@ class Queue:
     :param number: id of the subscription
     :param clock: seconds since the epoch
     :param strict: nothing overtakes what could not be delivered
+    :ivar newest: the newest event (its seq) when it was last looked for what to take
     :ivar has_suspects: whether something waits, or did when the lease was taken, that was out when its worker
         died
     """
@@ -121,6 +128,7 @@ class Queue:
         self._room = MOST_BYTES  # bytes that may be taken besides
         self.number = number
         self.strict = strict
+        self.newest = 0
         self.has_suspects = False
 
     def acquire(self) -> bool:
@@ -170,13 +178,14 @@ class Queue:
             lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
             if note is not None:
                 note(lane)
-            taken: list[tuple[Found | int, int, int]] = []
+            taken: list[_Chosen] = []
             if limit:
+                self.newest = self._database.newest()
                 taken = self._take_first(connection, mine, first, now) if first else []
                 taken = taken or self._take(connection, mine, limit, now, alone)
             self._renew(connection, mine, self._token, now)
         self._out.difference_update(delivery.seq for delivery in done)
-        self._out.update(found if isinstance(found, int) else found.seq for found, _, _ in taken)
+        self._out.update(found if isinstance(found, int) else found.seq for found, *_ in taken)
         return self._decode(taken) if taken else []
 
     def catch_up(self) -> None:
@@ -189,6 +198,23 @@ class Queue:
             mine = self._mine(connection)
             mine.lane.backlog = self._behind_new(mine, _LIVE)
             save(connection, mine)
+
+    def expire(self, seq: int, due: float, reason: str) -> tuple[int, bool]:
+        """Make dead letters of some of what waits, with one commit; to be called until there is no more.
+
+        What is out stays with its worker.
+
+        :param seq: of events up to this one
+        :param due: those that were tried before only if they might have been tried again since this time
+        :return: how many; and whether there may be more
+        :raises LeaseLostError: nothing is written
+        """
+        with self._database.writing() as connection:
+            now = self._clock()
+            mine = self._mine(connection)
+            found = expire(connection, mine, seq, due, reason, now)
+            self._renew(connection, mine, self._token, now)
+        return found
 
     def renew(self) -> None:
         """Keep the lease.
@@ -335,7 +361,7 @@ class Queue:
 
     def _take_first(
         self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
-    ) -> list[tuple[Found | int, int, int]]:
+    ) -> list[_Chosen]:
         """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
         try:
             found = recent(connection, snapshot_id)
@@ -347,11 +373,11 @@ class Queue:
             return []
         loan = Delivery(found.seq, self.number, State.LOAN, 0, 0, now, now)
         _deliveries.write(connection, [loan])
-        return [(found, 0, 0)]
+        return [(found, 0, 0, 0.0)]
 
     def _take(
         self, connection: apsw.Connection, mine: Subscription, limit: int, now: float, alone: bool
-    ) -> list[tuple[Found | int, int, int]]:
+    ) -> list[_Chosen]:
         """Choose what goes out, and write that down."""
         mine.lane.loan = []
         self._turns += 1
@@ -367,12 +393,12 @@ class Queue:
             share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
             fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
             again = again[: limit - len(fresh)]
-        taken = [(found, 0, 0) for found in fresh]
+        taken = [(found, 0, 0, 0.0) for found in fresh]
         taken += self._again(connection, mine, again, now) if again else []
         if mine.lane.backlog and not (is_blocked or self.strict):
             known = {_seq(found) for found in fresh}  # a replay may want what is new, too
             old = self._old(connection, mine, limit - len(taken))
-            taken += [(found, 0, 0) for found in old if _seq(found) not in known]
+            taken += [(found, 0, 0, 0.0) for found in old if _seq(found) not in known]
         return taken
 
     def _own(self, connection: apsw.Connection, whose: Sequence[str], again: Delivery) -> Found | int | None:
@@ -413,17 +439,17 @@ class Queue:
 
     def _again(
         self, connection: apsw.Connection, mine: Subscription, again: Sequence[Delivery], now: float
-    ) -> list[tuple[Found | int, int, int]]:
+    ) -> list[_Chosen]:
         """Take what is to be tried again, as far as there is room for it."""
         self._room = MOST_BYTES - max(MOST_BYTES // 2 - self._room, 0)
         whose = owed_to(connection, mine).split(",")
-        taken: list[tuple[Found | int, int, int]] = []
+        taken: list[_Chosen] = []
         for one in again:
             found = self._own(connection, whose, one)
             if found is None:
                 continue
             _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now)])
-            taken.append((found, one.attempts, one.crashes))
+            taken.append((found, one.attempts, one.crashes, one.due))
             self._room -= 0 if isinstance(found, int) else size_of(connection, found)
             if self._room < 0:
                 break
@@ -471,27 +497,27 @@ class Queue:
         is_all = len(found) < limit and self._room >= 0
         return found, part.last if is_all else _seq(found[-1])
 
-    def _decode(self, taken: Sequence[tuple[Found | int, int, int]]) -> list[Taken]:
+    def _decode(self, taken: Sequence[_Chosen]) -> list[Taken]:
         """Make snapshots of what was taken, where it is intact."""
         decoded = [self._decode_one(*one) for one in taken]
         self._report([(one.seq, one.problem) for one in decoded if one.problem and one.problem != AWAY])
         return decoded
 
-    def _decode_one(self, found: Found | int, attempts: int, crashes: int) -> Taken:
+    def _decode_one(self, found: Found | int, attempts: int, crashes: int, due: float) -> Taken:
         if isinstance(found, int):
-            return Taken(found, None, "its record can't be read", attempts, crashes, self._clock())
+            return Taken(found, None, "its record can't be read", attempts, crashes, self._clock(), due)
         seq, _, snapshot_id, audience, put, _, body, _ = found
         small = self._small(found) if found.may_have_attachments else _NO_ATTACHMENTS
         if small is None or not found.is_intact(self._subscriptions.members(audience), small):
             when = put if type(put) is float else self._clock()
-            return Taken(seq, None, "it is damaged: its checksum does not fit", attempts, crashes, when)
+            return Taken(seq, None, "it is damaged: its checksum does not fit", attempts, crashes, when, due)
         if found.stands_in:
-            return Taken(seq, None, AWAY, attempts, crashes, put)
+            return Taken(seq, None, AWAY, attempts, crashes, put, due)
         try:
             snapshot = decode_snapshot(snapshot_id, body, small, self._blobs)
         except msgspec.MsgspecError as error:
-            return Taken(seq, None, f"it can't be decoded: {error}", attempts, crashes, put)
-        return Taken(seq, snapshot, "", attempts, crashes, put)
+            return Taken(seq, None, f"it can't be decoded: {error}", attempts, crashes, put, due)
+        return Taken(seq, snapshot, "", attempts, crashes, put, due)
 
     def examine(self, taken: Taken) -> str:
         """Say why no other try can help with an event that a handler has failed with; empty: one can.
