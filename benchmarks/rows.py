@@ -245,6 +245,17 @@ SPOOL_ROWS = (
         unit="MB",
         sizes=(2**29, 2**26),
     ),
+    _of_spool(
+        "ls",
+        "e3-event ls, {size} events kept",
+        Goal(3),
+        1,
+        8.0,
+        floor="",
+        again=("1 k kept", "ls_few"),
+        sizes=(1_000_000, 100_000),
+        kept=True,
+    ),
     _of_spool("relay-one", "relay, a handler that counts", Goal(0.4, faster=True), 20_000, 6.0),
     _of_spool("relay-eight", "relay, 8 handlers that count", Goal(0.4, faster=True), 24_000, 6.0),
     _of_spool(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import e3_event
 
 from .batches import Made, Peak, Processes, Threads
-from .kept import open_spool
+from .kept import fill, open_spool
 from .tasks import big_file, make_event
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from e3_event import Event
     from e3_event.spool import Spool
 
+    from .tasks import Work
     from .worker import Setting
 
 #: So many events fill the write-ahead log more than once: from then on it is written over.
@@ -119,3 +122,24 @@ def capture_memory_small(setting: Setting) -> Peak:
 
 def _capture_once(setting: Setting) -> Callable[[], object]:
     return lambda: capture(setting).batch(1)
+
+
+def ls(setting: Setting) -> Work:
+    """Run the command as people do: a process of its own, with 20 lines to print."""
+    return _command(setting, setting.kept, "ls")
+
+
+def ls_few(setting: Setting) -> Work:
+    spool = open_spool(_path(setting))
+    fill(spool, 1000)
+    spool.close()
+    return _command(setting, _path(setting), "ls")
+
+
+def _command(setting: Setting, spool: str, name: str) -> Work:
+    """Run a command of `e3-event` on a spool."""
+    config = os.path.join(setting.folder, "config.toml")
+    with open(config, "w") as file:
+        file.write(f"[spool]\npath = '{spool}'\n")
+    command = [sys.executable, "-m", "e3_event", "--config", config, name]
+    return lambda: subprocess.run(command, stdout=subprocess.PIPE, check=True)

@@ -30,6 +30,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     The limits are attempts and age, whichever is reached first. Age gives up nothing before the third
     attempt: a machine that was off for a week or whose clock has jumped must not drop what it never tried.
+    But a relay that has tried a sink in vain for all of that time gives up what waits behind it untried.
 
     :ivar attempts: give up after so many; `None` leaves it to *age*
     :ivar age: give up what was accepted so many seconds ago. Five days is what mail servers do (RFC 5321,
@@ -134,13 +135,18 @@ def judge(
     """
     if answer and not isinstance(answer, BaseException):
         return Delivered()
-    reason = describe(answer) if isinstance(answer, BaseException) else "the handler answered False"
+    reason = why(answer)
     if isinstance(answer, RejectedError):
         return Dead(reason)
     delay = policy.delay(attempt, getattr(answer, "retry_after", None), age, random)
     if delay is None:
         return Dead(f"given up after {attempt} attempts: {reason}")
     return Again(delay, reason)
+
+
+def why(answer: object) -> str:
+    """Why a delivery failed; secrets are masked."""
+    return describe(answer) if isinstance(answer, BaseException) else "the handler answered False"
 
 
 def _seconds(wished: object) -> float:

@@ -81,7 +81,7 @@ def test_a_spool_that_is_named_and_can_not_be_used_is_not_replaced(
 ) -> None:
     config.write_text(f'spool.path = "{config}/spool"\n')
     told = ran(run("--config", config), lines=1)
-    assert told == f"e3-event: the event job was not kept by spool: File exists: {config}/spool\n"
+    assert told == f"e3-event: the event job was not kept by spool: Not a directory: {config}/spool\n"
     assert events.only()["exit_code"] == 5
     assert not (private_environment / ".local").exists()
 

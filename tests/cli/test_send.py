@@ -135,7 +135,7 @@ def test_a_spool_that_is_named_and_can_not_be_used_is_a_wrong_configuration(
     handlers = f"{named}file={events.folder}"
     done = e3_event("--config", config, "send", "x", E3_EVENT_HANDLERS=handlers)
     assert done.returncode == 2
-    told = f"e3-event: {tmp_path}/file/spool: the spool can't be made: File exists\n"
+    told = f"e3-event: {tmp_path}/file/spool: the spool can't be made: Not a directory\n"
     assert done.stderr.decode() == told
     assert not events.folder.exists()
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from e3_event import Event, EventHandler
+from e3_event import DeliveryError, Event, EventHandler
 from e3_event._relay import Relay, Subscriber
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._subscriptions import Lane, find
 from e3_event.testing import Clock, Recorder
 
-__all__ = ["Bulk", "Gate", "Post", "names", "until"]
+__all__ = ["Bulk", "Gate", "Post", "Sinking", "names", "until"]
 
 
 class Post:
@@ -119,4 +119,22 @@ class Gate(Recorder):
             self.calls -= 1
             self.is_in.set()
             assert self.go.wait(60)
+        return super().send_event(event)
+
+
+class Sinking(Recorder):
+    """A handler whose other side is down when it is said to be.
+
+    :ivar attempts: names of the events that were tried
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_down = False
+        self.attempts: list[str] = []
+
+    def send_event(self, event: Event) -> bool:
+        self.attempts.append(event["name"])
+        if self.is_down:
+            raise DeliveryError("connection refused")
         return super().send_event(event)

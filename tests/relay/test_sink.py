@@ -13,7 +13,7 @@ from e3_event._retry import RetryPolicy
 from e3_event.spool._deliveries import State
 from e3_event.spool._subscriptions import Lane
 from e3_event.testing import Recorder
-from relay.kit import Post, names
+from relay.kit import Post, Sinking, names
 
 HOUR = 3600.0
 POLICY = RetryPolicy(first=10.0, longest=HOUR)
@@ -106,24 +106,6 @@ def test_a_probe_planned_by_a_clock_that_was_ahead_is_not_waited_for() -> None:
     old.save(lane)
     new.load(lane, 100.0)
     assert new.wait(100.0) == HOUR
-
-
-class Sinking(Recorder):
-    """A handler whose other side is down when it is said to be.
-
-    :ivar attempts: names of the events that were tried
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_down = False
-        self.attempts: list[str] = []
-
-    def send_event(self, event: Event) -> bool:
-        self.attempts.append(event["name"])
-        if self.is_down:
-            raise DeliveryError("connection refused")
-        return super().send_event(event)
 
 
 def test_a_sink_that_is_down_is_probed_and_not_hammered(post: Post) -> None:

@@ -136,6 +136,7 @@ def test_a_lapsed_lease_cannot_settle(desk: Desk) -> None:
         lambda: desk.queue.release([desk.verdict(one)]),
         desk.queue.renew,
         desk.queue.catch_up,
+        lambda: desk.queue.expire(1, desk.clock() + 1, "too old"),
     ):
         with pytest.raises(LeaseLostError):
             stale()
@@ -347,6 +348,31 @@ def test_strict_order_knows_no_backlog(desk: Desk) -> None:
     desk.put("new")
     queue.catch_up()
     assert desk.drain(queue, 60) == [*numbers(_LIVE + 50), "new"]
+
+
+def test_what_expires_is_taken_out_of_the_backlog_and_out_of_what_is_new(desk: Desk) -> None:
+    desk.put(*range(5000))
+    assert desk.queue.acquire()  # all of it is a backlog now
+    desk.put(*range(5000, 5010))
+    counts, is_more = [], True
+    while is_more:
+        count, is_more = desk.queue.expire(5005, desk.clock(), "too old")
+        counts.append(count)
+    assert sum(counts) == 5005
+    assert max(counts) <= 2000, "nobody else waits for long"
+    assert desk.drain(desk.queue) == [str(name) for name in range(5005, 5010)]
+    assert list(desk.states().values()).count(State.DEAD) == 5005
+
+
+def test_what_is_out_does_not_expire(desk: Desk) -> None:
+    desk.put(*"abc")
+    assert desk.queue.acquire()
+    taken = desk.queue.turn([], 2)
+    desk.clock.advance(100)
+    assert desk.queue.expire(3, desk.clock(), "too old") == (1, True)
+    assert desk.queue.expire(3, desk.clock(), "too old") == (0, False)
+    desk.queue.turn([desk.verdict(one) for one in taken])
+    assert desk.states() == {"a": State.DELIVERED, "b": State.DELIVERED, "c": State.DEAD}
 
 
 def test_a_backlog_is_delivered_in_strict_order_too(desk: Desk) -> None:

@@ -19,7 +19,6 @@ from e3_event import Event
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event.handler_tools import attachments
 from e3_event.spool import Spool
-from e3_event.spool._schema import MIGRATIONS
 from e3_event.testing import HOSTILE
 
 
@@ -229,16 +228,6 @@ def test_a_deleted_or_replaced_spool_is_noticed(spool: Spool, tmp_path: Path) ->
     database.write_bytes(content)
     with pytest.raises(SpoolError, match="was replaced while it was in use"):
         spool.put(Event("y"))
-
-
-def test_a_newer_schema_is_refused_and_not_touched(spool: Spool) -> None:
-    spool._database.connection.pragma("user_version", len(MIGRATIONS) + 1)
-    spool.close()
-    path = Path(spool.path) / "spool.db"
-    before = (path.read_bytes(), path.stat().st_mtime_ns)
-    with pytest.raises(SpoolError, match=f"schema {len(MIGRATIONS) + 1} is newer"):
-        Spool(spool.path)
-    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 
 def test_what_is_no_spool_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from e3_event._errors import DeliveryError, SpoolError
 from e3_event._redact import describe
-from e3_event._retry import Again, Dead, Delivered, judge
+from e3_event._retry import Again, Dead, Delivered, judge, why
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import LeaseLostError
 
@@ -227,7 +227,27 @@ class Worker:
                 self._share()
         if self._done:
             self._turn(0)
+        if has_some:
+            self._give_up()
         return has_some
+
+    def _give_up(self) -> None:
+        """Make dead letters of what has waited too long for a sink that has just failed again."""
+        if (found := self._sink.expired()) is None:
+            return
+        (seq, due), reason = found
+        count, is_more = 0, True
+        try:
+            while is_more and not self._stopping:
+                with self._guard:
+                    if self._fenced:
+                        return
+                    given, is_more = self._queue.expire(seq, due, reason)
+                count += given
+        finally:
+            self._dead += count
+            if count:
+                self._log_dead(reason)
 
     def _be_alone(self) -> bool:
         """Get the right to take what was out when its worker died; no other worker gets it meanwhile."""
@@ -311,7 +331,7 @@ class Worker:
         """What becomes of a delivery, and whether its sink has just gone down or come up."""
         policy = self.subscriber.retry
         verdict = judge(answer, one.attempts + 1, policy, age=now - one.put, random=self._random)
-        return verdict, self._sink.judge(one.seq, answer, getattr(verdict, "reason", ""), now)
+        return verdict, self._sink.judge(one.seq, answer, why(answer), now, self._queue.newest)
 
     def _tell_of_sink(self) -> None:
         name, sink = self.subscriber.name, self._sink
@@ -346,14 +366,16 @@ class Worker:
         self._dead += 1
         if self._telling.allowed(time.monotonic()) >= 1:
             self._telling.spend(1)
-            logger.error(
-                "%s: %d given up (see `e3-event dead`): %s", self.subscriber.name, self._dead, reason
-            )
-            self._dead = 0
+            self._log_dead(reason)
+
+    def _log_dead(self, reason: str) -> None:
+        logger.error("%s: %d given up (see `e3-event dead`): %s", self.subscriber.name, self._dead, reason)
+        self._dead = 0
 
     def _untried(self, one: Taken, now: float) -> Delivery:
         """A delivery as it was before it was taken."""
-        return Delivery(one.seq, self._queue.number, State.AGAIN, one.attempts, one.crashes, now, now)
+        due = one.due or now
+        return Delivery(one.seq, self._queue.number, State.AGAIN, one.attempts, one.crashes, due, now)
 
     def _wait(self) -> float:
         """Seconds until something can be taken, as far as is known; 0: now."""

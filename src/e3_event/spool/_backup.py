@@ -13,7 +13,7 @@ import apsw
 from e3_event._errors import SpoolError
 
 from . import _deliveries, _totals
-from ._check import inspect, open_to_read, while_log_is_short
+from ._check import bring_up_to_date, inspect, open_to_read, while_log_is_short
 from ._copy import sync_folder
 from ._database import MARK
 from ._deliveries import State
@@ -60,6 +60,7 @@ def backup(path: str, target: str | os.PathLike[str], *, progress: Progress | No
     if not os.path.exists(os.path.join(path, DATABASE)):
         raise SpoolError(f"there is no spool here: {DATABASE} is missing", path)
     open_folder(path)
+    bring_up_to_date(path)
     stage = f"{target}.{os.urandom(4).hex()}.tmp"
     os.mkdir(stage, 0o700)
     try:

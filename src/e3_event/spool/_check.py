@@ -14,7 +14,7 @@ from e3_event._errors import SpoolError
 from e3_event._handler import EventHandler
 
 from . import _mark
-from ._database import APPLICATION, MARK
+from ._database import APPLICATION, MARK, Database
 from ._fsck._findings import Finding, Kind
 from ._fsck._inspect import inspect_accounts, inspect_deliveries, inspect_events, inspect_small_tables
 from ._fsck._remains import inspect_remains
@@ -41,9 +41,10 @@ def check(
 ) -> list[Finding]:
     """Check a spool, which others may use meanwhile.
 
-    Without *repair* nothing is changed. With it, what is intact is kept, and what is not is moved into the
-    folder `quarantine` of the spool; whoever was owed it gets a dead letter. Other processes are kept out
-    only while a damaged database is built anew; those that had it open get errors until they open it again.
+    Without *repair* nothing is changed, but that a spool of an older version becomes one of this. With it,
+    what is intact is kept, and what is not is moved into the folder `quarantine` of the spool; whoever was
+    owed it gets a dead letter. Other processes are kept out only while a damaged database is built anew;
+    those that had it open get errors until they open it again.
 
     :param progress: is called now and then
     :return: what was found; with *repair*, with what was done about it
@@ -54,11 +55,30 @@ def check(
     if not os.path.exists(os.path.join(path, DATABASE)):
         raise SpoolError(f"there is no spool here: {DATABASE} is missing", path)
     open_folder(path)
+    bring_up_to_date(path)
     if repair:
         from ._fsck._repair import repair_spool  # nobody else needs it
 
         return repair_spool(path, progress or _silent)
     return list(inspect(path, progress or _silent))
+
+
+def bring_up_to_date(path: str) -> None:
+    """Let a sound spool of an older version become one of this, as everybody does who opens it.
+
+    :raises SpoolError: it is of a newer version (which is then not touched), or can't be opened
+    """
+    database = os.path.join(path, DATABASE)
+    is_older = False
+    with contextlib.suppress(apsw.Error, UnicodeDecodeError):  # then it is damaged, which others find out
+        connection = open_to_read(database)
+        try:
+            version = connection.pragma("user_version")
+            is_older = 0 < version < len(MIGRATIONS) and _schema(connection) == expected_schema(version)
+        finally:
+            connection.close()
+    if is_older:
+        Database(database).close()
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -117,7 +137,7 @@ def open_to_read(database: str) -> apsw.Connection:
         connection.set_busy_timeout(10_000)
         connection.pragma("cell_size_check", True)
         version = connection.pragma("user_version")
-        if version > len(MIGRATIONS) and _schema(connection) != expected_schema():
+        if version > len(MIGRATIONS) and _schema(connection) != expected_schema(len(MIGRATIONS)):
             raise SpoolError(
                 f"schema {version} is newer than this e3-event knows ({len(MIGRATIONS)}); upgrade it",
                 database,
@@ -204,7 +224,7 @@ def inspect_structure(connection: apsw.Connection) -> Iterator[Finding]:
     for name, right in (("encoding", "UTF-8"), ("application_id", APPLICATION), ("auto_vacuum", 0)):
         if (value := connection.pragma(name)) != right:
             yield Finding(Kind.DATABASE, f"its {name} is {value}, not {right}")
-    if changed := _schema(connection) ^ expected_schema():
+    if changed := _schema(connection) ^ expected_schema(len(MIGRATIONS)):
         yield Finding(Kind.DATABASE, f"its schema is damaged: {min(map(str, changed))[:200]}")
     elif (version := connection.pragma("user_version")) != len(MIGRATIONS):
         yield Finding(Kind.DATABASE, f"it says that its schema is {version}; it is {len(MIGRATIONS)}")
@@ -216,11 +236,11 @@ def _schema(connection: apsw.Connection) -> frozenset[tuple[str, ...]]:
 
 
 @functools.cache
-def expected_schema() -> frozenset[tuple[str, ...]]:
+def expected_schema(version: int) -> frozenset[tuple[str, ...]]:
     """What a database has to say of its tables and indexes."""
     connection = apsw.Connection(":memory:")
     try:
-        for script in MIGRATIONS:
+        for script in MIGRATIONS[:version]:
             connection.execute(script)
         return _schema(connection)
     finally:

@@ -200,7 +200,7 @@ def forget(
             count += len(owed(connection, mine, Range(counted + 1, newest), -1))
             lane.forgotten, lane.cursor, lane.backlog, lane.loan = True, newest, [], []
             lane.lease, lane.down, lane.reason, lane.probe = "", 0.0, "", 0.0
-            lane.failures, lane.failed = 0, []
+            lane.failures, lane.failed, lane.outage = 0, [], []
             save(connection, mine)
     wanted = Selection((State.LOAN, State.AGAIN, State.DEAD))
     return count + sum(decide(database, DROP, [member], wanted, clock, progress).values())

@@ -28,6 +28,7 @@ from ._events import (
     size_of,
     small_of,
 )
+from ._expiry import expire
 from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
 from ._stored import decode_snapshot
 from ._subscriptions import LEASE, Range, audiences, load, owed_to, save
@@ -64,6 +65,7 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     :ivar problem: how it is damaged
     :ivar attempts: how often it was tried before
     :ivar crashes: how often its worker died while it was out
+    :ivar due: since when it might be tried again; 0: it is new
     """
 
     seq: int
@@ -72,6 +74,7 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     problem: str = ""
     attempts: int = 0
     crashes: int = 0
+    due: float = 0.0
 
 
 class Standing(NamedTuple):
@@ -95,6 +98,7 @@ class Queue:
     :param number: id of the subscription
     :param clock: seconds since the epoch
     :param strict: nothing overtakes what could not be delivered
+    :ivar newest: the newest event (its seq) when it was last looked for what to take
     :ivar has_suspects: whether something waits, or did when the lease was taken, that was out when its worker
         died
     """
@@ -122,6 +126,7 @@ class Queue:
         self._room = MOST_BYTES  # bytes that may be taken besides
         self.number = number
         self.strict = strict
+        self.newest = 0
         self.has_suspects = False
 
     def acquire(self) -> bool:
@@ -174,6 +179,7 @@ class Queue:
             taken: list[Found | int] = []
             again: dict[int, Delivery] = {}
             if limit:
+                self.newest = self._database.newest()
                 taken = self._take_first(connection, mine, first, now) if first else []
                 if not taken:
                     taken, again = self._take(connection, mine, limit, now, alone)
@@ -193,6 +199,23 @@ class Queue:
             mine = self._mine(connection)
             mine.lane.backlog = self._behind_new(mine, _LIVE)
             save(connection, mine)
+
+    def expire(self, seq: int, due: float, reason: str) -> tuple[int, bool]:
+        """Make dead letters of some of what waits, with one commit; to be called until there is no more.
+
+        What is out stays with its worker.
+
+        :param seq: of events up to this one
+        :param due: those that were tried before only if they might have been tried again since this time
+        :return: how many; and whether there may be more
+        :raises LeaseLostError: nothing is written
+        """
+        with self._database.writing() as connection:
+            now = self._clock()
+            mine = self._mine(connection)
+            found = expire(connection, mine, seq, due, reason, now)
+            self._renew(connection, mine, self._token, now)
+        return found
 
     def renew(self) -> None:
         """Keep the lease.
@@ -546,7 +569,7 @@ def _seq(found: Found | int) -> int:
 def _tried_before(taken: Taken, known: Delivery | None) -> Taken:
     if known is None:
         return taken
-    return msgspec.structs.replace(taken, attempts=known.attempts, crashes=known.crashes)
+    return msgspec.structs.replace(taken, attempts=known.attempts, crashes=known.crashes, due=known.due)
 
 
 def _event(connection: apsw.Connection, seq: int) -> Found | int:

@@ -1,4 +1,8 @@
-"""The schema of a spool, as numbered migrations that are never changed once released."""
+"""The schema of a spool, as numbered migrations that are never changed once released.
+
+A process of an earlier version that has the spool open goes on writing to it, so what that writes has to stay
+right: a new column needs a default. The spool of each schema is kept in `tests/spool/fixtures`.
+"""
 
 from __future__ import annotations
 

@@ -46,6 +46,13 @@ class Range(NamedTuple):
     last: int
 
 
+class Moment(NamedTuple):
+    """A time (seconds since the epoch), and the newest event that was there before."""
+
+    when: float
+    newest: int
+
+
 class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How far a subscription has come.
 
@@ -61,6 +68,7 @@ class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     :ivar failed: the last of them
     :ivar down: since when its sink is down; 0: it is not
     :ivar reason: why
+    :ivar outage: while events fail in a row: moments of that, the last of them that of the last failure
     :ivar probe: a sink that is down is not tried before
     :ivar delivered: how many deliveries succeeded
     :ivar forgotten: a person has dropped it
@@ -78,6 +86,7 @@ class Lane(msgspec.Struct, kw_only=True, omit_defaults=True):
     failed: list[int] = []
     down: float = 0.0
     reason: str = ""
+    outage: list[Moment] = []
     probe: float = 0.0
     delivered: int = 0
     forgotten: bool = False
