@@ -17,7 +17,8 @@ from e3_event.spool import Key, Spool
 from e3_event.spool._check import check
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._fsck._findings import Finding, Kind
-from e3_event.spool._queue import Queue, Taken
+from e3_event.spool._queue import Queue
+from e3_event.spool._taken import Taken
 
 ARCHIVE, MAIL, CHAT = Key("archive"), Key("mail", "f0"), Key("chat", "a1")
 KEYS = (ARCHIVE, MAIL, CHAT)
@@ -144,13 +145,13 @@ class Delivered:
                 queue.release()
                 return
             done = [self._handle(queue, key, one) for one in taken]
-            queue.tidy(taken)
+            queue.unpacker.tidy(taken)
         self.problems.append("there is no end")
 
     def _handle(self, queue: Queue, key: Key, one: Taken) -> Delivery:
         problem = one.problem or self._look(key, one)
         if problem == "its attachments can't be read":
-            problem = queue.examine(one)
+            problem = queue.unpacker.examine(one)
             assert problem
         state = State.DEAD if problem else State.DELIVERED
         if problem:

@@ -12,8 +12,9 @@ from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._events import CONFIGURED, stand_in
 from e3_event.spool._find import UnknownError
-from e3_event.spool._queue import LeaseLostError, Taken
+from e3_event.spool._queue import LeaseLostError
 from e3_event.spool._subscriptions import LEASE
+from e3_event.spool._taken import Taken
 from spool.worker import Clock, by_name, put, work
 
 ARCHIVE, ONCALL = Key("archive"), Key("oncall")

@@ -10,9 +10,11 @@ import pytest
 
 from e3_event import Event
 from e3_event.spool import Key, Spool
+from e3_event.spool._choice import MOST_BYTES
 from e3_event.spool._deliveries import Delivery, State
-from e3_event.spool._queue import _LIVE, MOST_BYTES, MOST_CRASHES, LeaseLostError, Queue, Taken
+from e3_event.spool._queue import _LIVE, MOST_CRASHES, LeaseLostError, Queue
 from e3_event.spool._subscriptions import LEASE, Range, find, save
+from e3_event.spool._taken import Taken
 from e3_event.testing import Clock
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from e3_event import Event
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
-from e3_event.spool._queue import Taken
+from e3_event.spool._taken import Taken
 
 Judge = Callable[[Taken], State]
 

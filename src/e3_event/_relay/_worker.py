@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from e3_event._retry import Verdict
     from e3_event.spool import Spool
-    from e3_event.spool._queue import Taken
+    from e3_event.spool._taken import Taken
 
     from ._subscriber import Subscriber
 
@@ -219,7 +219,7 @@ class Worker:
                 try:
                     self._send(taken)
                 finally:
-                    self._queue.tidy(taken)
+                    self._queue.unpacker.tidy(taken)
                 self._adapt(time.monotonic() - started, len(taken))
                 if self._is_alone:
                     self._turn(0)
@@ -318,7 +318,7 @@ class Worker:
 
         :return: whether its failure keeps back what comes after it
         """
-        if answer is not True and (problem := self._queue.examine(one)):
+        if answer is not True and (problem := self._queue.unpacker.examine(one)):
             self._done.append(self._delivery(one, Dead(problem), now, duration))
             return False
         verdict, is_changed = self._judge(one, plain(answer), now)

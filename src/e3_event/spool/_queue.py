@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
 
 from e3_event._codec import as_text
 from e3_event._errors import SpoolError
@@ -15,37 +11,23 @@ from e3_event._ids import unique_id
 
 from . import _deliveries
 from ._blobs import Blobs
-from ._database import NOBODY
+from ._choice import Choice, seq_of
 from ._deliveries import OPEN, Delivery, State
-from ._events import (
-    AWAY,
-    CONFIGURED,
-    UNREADABLE,
-    Events,
-    recent,
-    select,
-    select_within,
-    size_of,
-    small_of,
-)
 from ._expiry import expire
-from ._pending import NOT_KNOWN, is_untold, open_deliveries, owed, pending
-from ._stored import decode_snapshot
-from ._subscriptions import LEASE, Range, audiences, load, owed_to, save
+from ._pending import open_deliveries, owed, pending
+from ._subscriptions import LEASE, Range, load, save
+from ._taken import Unpacker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import apsw
-
-    from e3_event._event import Snapshot
 
     from ._database import Database
     from ._events import Found
     from ._subscriptions import Lane, Subscription, Subscriptions
+    from ._taken import Taken
 
-#: Bytes that are out at once, about; a single event may have more.
-MOST_BYTES = 8 << 20
 #: A delivery that was out at so many deaths of its worker is given up.
 MOST_CRASHES = 3
 #: A time that lies so far (seconds) ahead was written by a clock that has been set back since.
@@ -54,27 +36,6 @@ _CLOCK_SLACK = 60.0
 
 class LeaseLostError(SpoolError):
     """Somebody else serves this subscription now: what this worker had out is not its own any more."""
-
-
-class Taken(msgspec.Struct, frozen=True, gc=False):
-    """A delivery that is out with a worker.
-
-    :ivar seq: of the event
-    :ivar put: when the event was put
-    :ivar snapshot: the event; `None`: it is damaged
-    :ivar problem: how it is damaged
-    :ivar attempts: how often it was tried before
-    :ivar crashes: how often its worker died while it was out
-    :ivar due: since when it might be tried again; 0: it is new
-    """
-
-    seq: int
-    put: float
-    snapshot: Snapshot | None
-    problem: str = ""
-    attempts: int = 0
-    crashes: int = 0
-    due: float = 0.0
 
 
 class Standing(NamedTuple):
@@ -98,6 +59,7 @@ class Queue:
     :param number: id of the subscription
     :param clock: seconds since the epoch
     :param strict: nothing overtakes what could not be delivered
+    :ivar unpacker: makes snapshots of what was taken
     :ivar newest: the newest event (its seq) when it was last looked for what to take
     :ivar has_suspects: whether something waits, or did when the lease was taken, that was out when its worker
         died
@@ -114,16 +76,14 @@ class Queue:
         strict: bool = False,
     ) -> None:
         self._database = database
-        self._blobs = Blobs(blobs.folder)  # files that it writes for handlers are its own
-        self._events = Events(database)
-        self._subscriptions = subscriptions
         self._clock = clock
+        #: Files that it writes for handlers are its own.
+        self.unpacker = Unpacker(database, Blobs(blobs.folder), subscriptions, clock)
         self._token = ""
         self._until = 0.0
         self._lent: Sequence[Found | int] = ()  # what was taken last,
         self._settled: list[Delivery] = []  # and what was written down of it
-        self._turns = 1
-        self._room = MOST_BYTES  # bytes that may be taken besides
+        self._is_turn_of_new = False
         self.number = number
         self.strict = strict
         self.newest = 0
@@ -176,18 +136,20 @@ class Queue:
             lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
             if note is not None:
                 note(lane)
-            taken: list[Found | int] = []
+            chosen: list[Found | int] = []
             again: dict[int, Delivery] = {}
             if limit:
                 self.newest = self._database.newest()
-                taken = self._take_first(connection, mine, first, now) if first else []
-                if not taken:
-                    taken, again = self._take(connection, mine, limit, now, alone)
+                choice = Choice(self._database, connection, mine, now, strict=self.strict)
+                chosen = choice.first(first) if first else []
+                if not chosen:
+                    self._is_turn_of_new = not self._is_turn_of_new
+                    chosen, again = choice.take(limit, alone=alone, new_first=self._is_turn_of_new)
             self._renew(connection, mine, self._token, now)
         self._settled += done
         if limit:
-            self._lent, self._settled = taken, []
-        return self._decode(taken, again) if taken else []
+            self._lent, self._settled = chosen, []
+        return self.unpacker.unpack(chosen, again) if chosen else []
 
     def catch_up(self) -> None:
         """Let new events go ahead of what waits now, as after an outage; not if the order is strict.
@@ -243,7 +205,7 @@ class Queue:
             back = [d._replace(state=State.AGAIN, due=now, updated=now) for d in known]
             _deliveries.write(connection, back)
             tried = {delivery.seq for delivery in (*self._settled, *done, *known)}
-            untried = [seq for seq in map(_seq, self._lent) if seq not in tried]
+            untried = [seq for seq in map(seq_of, self._lent) if seq not in tried]
             for first, last in reversed(lane.loan):  # what was never tried gets its place in the order back
                 oldest = min((seq for seq in untried if first <= seq <= last), default=0)
                 if oldest and last == lane.cursor:
@@ -304,12 +266,6 @@ class Queue:
             )
         return Standing(found[0] if found else None, mine.lane)
 
-    def tidy(self, taken: Iterable[Taken]) -> None:
-        """Remove what was written so that a handler could open the small attachments of these."""
-        for one in taken:
-            if one.snapshot is not None and one.snapshot._attachments:
-                self._blobs.release(one.snapshot._snapshot_id)
-
     def lane(self) -> Lane:
         """How far it has come, as of now.
 
@@ -361,223 +317,11 @@ class Queue:
         lane.cursor = newest - live
         return [*lane.backlog, waiting]
 
-    def _take_first(
-        self, connection: apsw.Connection, mine: Subscription, snapshot_id: str, now: float
-    ) -> list[Found | int]:
-        """Choose one snapshot, if nothing but its place in the queue keeps it from going out."""
-        try:
-            found = recent(connection, snapshot_id)
-        except UNREADABLE:  # another one, perhaps
-            return []
-        if self.strict or found is None or not is_untold(mine.lane, found.seq):
-            return []
-        if not owed(connection, mine, Range(found.seq, found.seq), 1):
-            return []
-        loan = Delivery(found.seq, self.number, State.LOAN, 0, 0, now, now)
-        _deliveries.write(connection, [loan])
-        return [found]
-
-    def _take(
-        self, connection: apsw.Connection, mine: Subscription, limit: int, now: float, alone: bool
-    ) -> tuple[list[Found | int], dict[int, Delivery]]:
-        """Choose what goes out, and write that down.
-
-        :return: the events; and what is known of those that were tried before, by their seq
-        """
-        mine.lane.loan = []
-        self._turns += 1
-        fresh: list[Found | int] = []
-        again = self._due(connection, limit, now, alone)
-        self._room = MOST_BYTES // 2 if again else MOST_BYTES
-        is_blocked = bool(again) and bool(again[0].crashes)
-        if self.strict:
-            is_blocked = bool(again or open_deliveries(connection, self.number, State.AGAIN, limit=1))
-            if not is_blocked:
-                fresh = self._old(connection, mine, limit)
-        if not (is_blocked or (self.strict and mine.lane.backlog)):
-            share = (limit + self._turns % 2) // 2  # if only one goes out: in turns, a new one first
-            fresh += self._new(connection, mine, limit - len(fresh) - min(len(again), share))
-            again = again[: limit - len(fresh)]
-        taken = [*fresh, *(self._again(connection, mine, again, now) if again else ())]
-        if mine.lane.backlog and not (is_blocked or self.strict):
-            known = set(map(_seq, fresh))  # a replay may want what is new, too
-            old = self._old(connection, mine, limit - len(taken))
-            taken += [found for found in old if _seq(found) not in known]
-        return taken, {one.seq: one for one in again}
-
-    def _own(self, connection: apsw.Connection, whose: Sequence[str], again: Delivery) -> Found | int | None:
-        """The event of a delivery, or its seq if it can't be read.
-
-        :param whose: the audiences that this subscription is a member of
-        :return: `None`: it was never owed to this one. So it may look where a damaged record names another
-            event or subscription than it did; that is removed, and `fsck` finds out whose it was
-        """
-        found = _event(connection, again.seq)
-        if isinstance(found, int) or str(found.audience) in whose:
-            return found
-        known = {CONFIGURED.id: CONFIGURED.members, NOBODY: ""}.get(found.audience)
-        if known is None:
-            known = audiences(connection).get(found.audience)
-        if found.stands_in or not found.is_intact(known, small_of(connection, found)):
-            return found
-        connection.execute(
-            "DELETE FROM delivery WHERE seq = ? AND subscription = ?", (again.seq, again.subscription)
-        )
-        self._database.report_damage(f"the record of a delivery of event {again.seq} named the wrong handler")
-        return None
-
-    def _due(self, connection: apsw.Connection, limit: int, now: float, alone: bool) -> list[Delivery]:
-        """What is to be tried again now. What was out when its worker died goes alone, and before others."""
-        order = "seq" if self.strict else "due"
-        found = open_deliveries(connection, self.number, State.AGAIN, order=order, limit=limit)
-        if self.strict:
-            found = list(takewhile(lambda one: one.due <= now, found))
-            if not (found and found[0].crashes):
-                return list(takewhile(lambda one: not one.crashes, found))
-            return found[:1] if alone else []
-        due = [one for one in found if one.due <= now]
-        suspects = [one for one in due if one.crashes]
-        if suspects and alone:
-            return suspects[:1]
-        return [one for one in due if not one.crashes] if suspects else due
-
-    def _again(
-        self, connection: apsw.Connection, mine: Subscription, again: Sequence[Delivery], now: float
-    ) -> list[Found | int]:
-        """Take what is to be tried again, as far as there is room for it."""
-        self._room = MOST_BYTES - max(MOST_BYTES // 2 - self._room, 0)
-        whose = owed_to(connection, mine).split(",")
-        taken: list[Found | int] = []
-        for one in again:
-            found = self._own(connection, whose, one)
-            if found is None:
-                continue
-            _deliveries.write(connection, [one._replace(state=State.LOAN, updated=now)])
-            taken.append(found)
-            self._room -= 0 if isinstance(found, int) else size_of(connection, found)
-            if self._room < 0:
-                break
-        return taken
-
-    def _new(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
-        lane, newest = mine.lane, self._database.newest()
-        if limit <= 0 or lane.cursor >= newest:
-            return []
-        found, reached = self._scan(connection, mine, Range(lane.cursor + 1, newest), limit)
-        lane.loan.append(Range(lane.cursor + 1, reached))
-        lane.cursor = reached
-        return found
-
-    def _old(self, connection: apsw.Connection, mine: Subscription, limit: int) -> list[Found | int]:
-        lane = mine.lane
-        found: list[Found | int] = []
-        while lane.backlog and len(found) < limit and self._room >= 0:
-            first, last = lane.backlog[0]
-            part, reached = self._scan(connection, mine, Range(first, last), limit - len(found))
-            found += part
-            lane.loan.append(Range(first, reached))
-            rest = [Range(reached + 1, last)] if reached < last else []
-            lane.backlog = [*rest, *lane.backlog[1:]]
-            if rest:
-                break
-        return found
-
-    def _scan(
-        self, connection: apsw.Connection, mine: Subscription, part: Range, limit: int
-    ) -> tuple[list[Found | int], int]:
-        """Read the events of a range that are owed, at most so many; of one that can't be read, its seq.
-
-        :return: these, and up to where the range is read
-        """
-        audiences = owed_to(connection, mine)
-        where = f"WHERE seq BETWEEN ? AND ? AND audience IN ({audiences}) {NOT_KNOWN} ORDER BY seq LIMIT ?"
-        values = (*part, self.number, limit)
-        found: list[Found | int]
-        try:
-            events, self._room = select_within(connection, where, values, max(self._room, 0))
-            found = [*events]
-        except UNREADABLE:
-            found = [_event(connection, seq) for seq in owed(connection, mine, part, limit)]
-        is_all = len(found) < limit and self._room >= 0
-        return found, part.last if is_all else _seq(found[-1])
-
-    def _decode(self, taken: Sequence[Found | int], again: dict[int, Delivery]) -> list[Taken]:
-        """Make snapshots of what was taken, where it is intact.
-
-        :param again: what is known of those that were tried before, by their seq
-        """
-        decoded = list(map(self._decode_one, taken))
-        self._report([(one.seq, one.problem) for one in decoded if one.problem and one.problem != AWAY])
-        if again:
-            decoded = [_tried_before(one, again.get(one.seq)) for one in decoded]
-        return decoded
-
-    def _decode_one(self, found: Found | int) -> Taken:
-        if isinstance(found, int):
-            return Taken(found, self._clock(), None, "its record can't be read")
-        seq, _, snapshot_id, audience, put, _, body, _ = found
-        small = self._small(found) if found.may_have_attachments else _NO_ATTACHMENTS
-        if small is None or not found.is_intact(self._subscriptions.members(audience), small):
-            when = put if type(put) is float else self._clock()
-            return Taken(seq, when, None, "it is damaged: its checksum does not fit")
-        if found.stands_in:
-            return Taken(seq, put, None, AWAY)
-        try:
-            return Taken(seq, put, decode_snapshot(snapshot_id, body, small, self._blobs))
-        except msgspec.MsgspecError as error:
-            return Taken(seq, put, None, f"it can't be decoded: {error}")
-
-    def examine(self, taken: Taken) -> str:
-        """Say why no other try can help with an event that a handler has failed with; empty: one can.
-
-        It is damaged, or an attachment that the handler wanted is; that was seen when it was wanted.
-        """
-        if taken.snapshot is None:
-            return taken.problem
-        for attachment in taken.snapshot._attachments.values():
-            if found := getattr(attachment, "problem", ""):
-                problem = f"its attachment {attachment.name!r} can't be had: {found}"
-                self._report([(taken.seq, problem)])
-                return problem
-        return ""
-
-    def _report(self, damaged: Sequence[tuple[int, str]]) -> None:
-        """Note damage for `status` and `fsck`; its dead letters tell of it if that is not possible."""
-        if damaged:
-            with contextlib.suppress(SpoolError), self._database.writing():
-                for seq, problem in damaged:
-                    self._database.report_damage(f"event {seq}: {problem}")
-
-    def _small(self, found: Found) -> dict[int, bytes] | None:
-        try:
-            return self._events.small(found)
-        except (SpoolError, TypeError):  # only these rows can't be read, as far as is known
-            return None
-
 
 #: So many new events are taken in their order, with what waits before them, also after an outage.
 _LIVE = 200
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
-_NO_ATTACHMENTS: dict[int, bytes] = {}
-
-
-def _seq(found: Found | int) -> int:
-    return found if isinstance(found, int) else found.seq
-
-
-def _tried_before(taken: Taken, known: Delivery | None) -> Taken:
-    if known is None:
-        return taken
-    return msgspec.structs.replace(taken, attempts=known.attempts, crashes=known.crashes, due=known.due)
-
-
-def _event(connection: apsw.Connection, seq: int) -> Found | int:
-    """An event, or its seq if it can't be read."""
-    try:
-        return next(iter(select(connection, "WHERE seq = ?", (seq,))), seq)
-    except UNREADABLE:
-        return seq
 
 
 def _after_crash(delivery: Delivery, now: float) -> Delivery:
