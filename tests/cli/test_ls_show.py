@@ -291,6 +291,22 @@ def test_ls_over_a_hundred_thousand_events_is_no_slower_to_see(spool: Spool) -> 
     assert as_json("ls", "--name", "no-such") == []
 
 
+def test_json_of_many_events_takes_no_memory_for_them() -> None:
+    program = (
+        "import resource, sys\n"
+        "from e3_event.cli._terminal import print_json_list\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "print_json_list({'number': number, 'text': 'x' * 1000} for number in range(50_000))\n"
+        "print(peak() - before, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=DEADLINE, check=True)
+    found = json.loads(done.stdout)
+    assert [one["number"] for one in found] == list(range(50_000))
+    assert done.stdout.decode() == json.dumps(found, indent=2) + "\n"
+    assert int(done.stderr) < 20_000
+
+
 WORK = """
 from e3_event.cli import _table
 _table._LONG = 0.0

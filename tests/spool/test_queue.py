@@ -366,6 +366,15 @@ def test_what_expires_is_taken_out_of_the_backlog_and_out_of_what_is_new(desk: D
     assert list(desk.states().values()).count(State.DEAD) == 5005
 
 
+def test_nothing_expires_that_is_not_there_yet(desk: Desk) -> None:
+    desk.put("a")
+    assert desk.queue.acquire()
+    assert desk.queue.expire(1_000_000, desk.clock(), "too old") == (1, True)
+    assert desk.queue.expire(1_000_000, desk.clock(), "too old") == (0, False)
+    desk.put("b")
+    assert desk.drain(desk.queue) == ["b"]
+
+
 def test_what_is_out_does_not_expire(desk: Desk) -> None:
     desk.put(*"abc")
     assert desk.queue.acquire()

@@ -269,6 +269,24 @@ def test_what_nobody_serves_any_more_is_given_up_after_a_time(tmp_path: Path) ->
     assert all(map(store.has, waiting))  # they are dead letters, which a person decides about
 
 
+def test_what_was_tried_or_out_or_put_off_is_given_up_with_the_rest(tmp_path: Path) -> None:
+    store = Store(tmp_path, retention=30 * DAY)
+    _, gone = store.serve("gone")
+    store.spool.put_many([Event("x") for _ in range(1000)])
+    store.settle(State.AGAIN, 20, gone)  # by a worker that
+    assert len(gone.turn([], 30)) == 30  # dies with what it has out
+    store.settle()
+    store.clock.advance(31 * DAY)
+    store.purge()
+    with store.spool._database.reading() as connection:
+        rows = connection.execute(
+            "SELECT attempts, count(*) FROM delivery WHERE state = 3 AND subscription = ? GROUP BY 1",
+            (gone.number,),
+        ).fetchall()
+    assert rows == [(0, 980), (1, 20)]
+    assert store.spool.queue(gone.number).is_empty()
+
+
 @pytest.mark.parametrize("jump", [40 * DAY, 3650 * DAY])
 def test_a_clock_that_jumps_ahead_gives_up_nobody_who_is_served(store: Store, jump: float) -> None:
     for _ in range(3):

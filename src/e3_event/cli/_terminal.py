@@ -11,6 +11,7 @@ from e3_event._render import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from e3_event._report import Report
@@ -27,6 +28,15 @@ def say(text: str, who: str = "e3-event") -> None:
 def print_json(value: Any) -> None:
     """Print *value* as JSON in ASCII."""
     click.echo(json.dumps(value, indent=2))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """Likewise a list, in whole lines and as its members come: there may be more than fit into memory."""
+    held = ""  # until it is known whether another one follows
+    for value in values:
+        click.echo(f"{held}," if held else "[")
+        held = "  " + json.dumps(value, indent=2).replace("\n", "\n  ")
+    click.echo(f"{held}\n]" if held else "[]")
 
 
 def report_as_json(report: Report) -> dict[str, Any]:

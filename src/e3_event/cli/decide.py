@@ -10,7 +10,7 @@ from e3_event._render import plain
 
 from . import _options
 from ._table import Progress, Table, cell, name_cell
-from ._terminal import print_json
+from ._terminal import print_json_list
 from ._words import colored, many, when
 from .ls import short, standing_as_json
 
@@ -98,7 +98,7 @@ def _list(ledger: Ledger, event: str, handler: str, since: float, limit: int, *,
 
     letters = islice(ledger.dead(event=event, handler=handler, since=since), limit or None)
     if as_json:
-        print_json([_as_json(letter) for letter in letters])
+        print_json_list(_as_json(letter) for letter in letters)
         return
     now = time.time()
     table = Table("SINCE", "HANDLER", "NAME", "UID", ">TRIES", "REASON")

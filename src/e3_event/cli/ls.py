@@ -11,7 +11,7 @@ from e3_event._render import plain
 
 from . import _options
 from ._table import Progress, Table, cell, name_cell, padded
-from ._terminal import print_json
+from ._terminal import print_json_list
 from ._words import colored, size, summary, when
 
 TYPE_CHECKING = False
@@ -74,15 +74,21 @@ def ls(
     with Progress("searching") as progress:
         hits = spool.ledger.events(wanted, limit or None, progress=progress)
         if as_json:
-            found = [hit_as_json(hit) for hit in hits]
-            progress.end()
-            print_json(found)
+            print_json_list(_shown(hits, progress))
             return
         count = _print(spool.ledger, hits, progress)
     if not count:
         _say_why(spool, is_filtered=wanted != Filter())
     elif count == limit and sys.stdout.isatty():
         click.secho(f"({limit} are shown; --limit shows more)", dim=True)
+
+
+def _shown(hits: Iterator[Hit], progress: Progress) -> Iterator[dict[str, Any]]:
+    """What is found, as JSON can hold it, with no bar where it is printed."""
+    for hit in hits:
+        progress.end()
+        yield hit_as_json(hit)
+    progress.end()
 
 
 def _print(ledger: Ledger, hits: Iterator[Hit], progress: Progress) -> int:

@@ -175,7 +175,8 @@ class Queue:
         with self._database.writing() as connection:
             now = self._clock()
             mine = self._mine(connection)
-            found = expire(connection, mine, seq, due, reason, now)
+            newest = self._database.newest()
+            found = expire(connection, mine, min(seq, newest), due, reason, now)
             self._renew(connection, mine, self._token, now)
         return found
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from e3_event._errors import SpoolFullError
 
 from . import _deliveries, _totals
 from ._database import NOBODY
-from ._deliveries import Delivery, State
+from ._deliveries import State
 from ._events import CONFIGURED, select, small_of
-from ._pending import pending, untold
+from ._expiry import expire
+from ._pending import open_deliveries, untold
 from ._subscriptions import REFRESH, Lane, audiences, checked, load, members_of, save
 
 if TYPE_CHECKING:
@@ -139,7 +141,9 @@ class Room:
             if subscription.lane.seen >= unseen or not self._is_missed(subscription):
                 continue
             reason = f"abandoned: nobody serves {subscription.key.name} any more"
-            while given := self._give_up(subscription.id, reason):
+            is_more = True
+            while is_more:
+                given, is_more = self._give_up(subscription.id, reason)
                 count += given
         return count
 
@@ -154,17 +158,19 @@ class Room:
             save(connection, mine)
         return False
 
-    def _give_up(self, number: int, reason: str) -> int:
-        """Make dead letters of some of what a subscription is owed; return how many."""
+    def _give_up(self, number: int, reason: str) -> tuple[int, bool]:
+        """Make dead letters of some of what a subscription is owed, also of what was out with a dead worker.
+
+        :return: how many; and whether there may be more
+        """
         with self._database.writing() as connection:
             mine, newest, now = load(connection, number), self._database.newest(), self._clock()
-            seqs = pending(connection, mine, newest, CHUNK)
-            dead = [Delivery(seq, number, State.DEAD, 0, 0, now, now, reason=reason) for seq in seqs]
-            _deliveries.write(connection, dead)
-            if not seqs:
-                mine.lane.cursor, mine.lane.backlog, mine.lane.loan = newest, [], []
-                save(connection, mine)
-        return len(seqs)
+            lost = open_deliveries(connection, number, State.LOAN)
+            _deliveries.write(connection, [one._replace(state=State.AGAIN) for one in lost])
+            mine.lane.backlog, mine.lane.loan = [*mine.lane.loan, *mine.lane.backlog], []
+            found = expire(connection, mine, newest, math.inf, reason, now)
+            save(connection, mine)
+        return found
 
     def _purge(self, before: float, pinned_by: State) -> Iterator[Purged]:
         """Remove events, oldest first; yields after each commit what it removed."""
