@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from e3_event._errors import DeliveryError, SpoolError
 from e3_event._redact import describe
-from e3_event._retry import Again, Dead, Delivered, judge, why
-from e3_event.spool._deliveries import Delivery, State
+from e3_event._retry import Again, Dead, judge, why
 from e3_event.spool._queue import LeaseLostError
 
 from ._caller import Caller, plain
 from ._rate import Rate
+from ._scribe import Scribe
 from ._sink import Sink
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from e3_event._retry import Verdict
     from e3_event.spool import Spool
+    from e3_event.spool._deliveries import Delivery
     from e3_event.spool._taken import Taken
 
     from ._subscriber import Subscriber
@@ -41,7 +42,6 @@ _PATIENCE = 5.0
 _LONGEST_PAUSE = 10.0
 #: Seconds to wait at least where there is something but it can't be taken.
 _LEAST_PAUSE = 0.05
-_DELIVERED = int(State.DELIVERED)  # which is packed faster than a member of an enumeration
 
 
 class Worker:
@@ -55,7 +55,6 @@ class Worker:
     :param alone: shared by the workers of a process: held while something is out that was out before when a
         worker died, so that what a next death says is said of it alone
     :ivar is_idle: whether it waits for something to do, for a sink that is down, or for another worker
-    :ivar delivered: how many deliveries succeeded
     :ivar problem: why it can't serve the subscription; empty: it can, or another worker does
     """
 
@@ -71,7 +70,6 @@ class Worker:
     ) -> None:
         self.subscriber = subscriber
         self.is_idle = False
-        self.delivered = 0
         self.problem = ""
         self._clock = spool.clock
         self._queue = spool.queue(number, strict=subscriber.order == "strict")
@@ -79,8 +77,7 @@ class Worker:
         self._random = random
         self._sink = Sink(subscriber.retry, random)
         self._rate = Rate(subscriber.rate, time.monotonic())
-        self._dead = 0  # given up, and not logged yet
-        self._telling = Rate(1.0, time.monotonic())
+        self._scribe = Scribe(subscriber.name, number)
         self._caller = Caller(subscriber.build, spool.path, in_order=subscriber.order == "strict")
         self._alone = alone or threading.Lock()
         self._is_alone = False
@@ -94,6 +91,11 @@ class Worker:
         self._done: list[Delivery] = []  # and what became of the first of them
         self._called = math.inf  # since when the handler is busy (monotonic)
         self._thread = threading.Thread(target=self._run, name=f"relay {subscriber.name}", daemon=True)
+
+    @property
+    def delivered(self) -> int:
+        """How many deliveries succeeded."""
+        return self._scribe.delivered
 
     def start(self) -> None:
         """Begin."""
@@ -146,7 +148,7 @@ class Worker:
             if len(done) < len(self._out):
                 late, now = self._out[len(done)], self._clock()
                 verdict, _ = self._judge(late, DeliveryError(reason), now)
-                done.append(self._delivery(late, verdict, now, 0.0))
+                done.append(self._scribe.judged(late, verdict, now, 0.0))
             self._queue.release(done, note=self._sink.save)
         self._share()
 
@@ -245,9 +247,7 @@ class Worker:
                     given, is_more = self._queue.expire(seq, due, reason)
                 count += given
         finally:
-            self._dead += count
-            if count:
-                self._log_dead(reason)
+            self._scribe.gave_up(count, reason)
 
     def _be_alone(self) -> bool:
         """Get the right to take what was out when its worker died; no other worker gets it meanwhile."""
@@ -290,7 +290,7 @@ class Worker:
 
     def _send(self, taken: Sequence[Taken]) -> None:
         """Give deliveries to the handler, in order, until its sink is down or we are stopped."""
-        sink, monotonic, clock = self._sink, time.monotonic, self._clock
+        sink, scribe, monotonic, clock = self._sink, self._scribe, time.monotonic, self._clock
         written = monotonic()
         answers = self._caller.answers([one.snapshot for one in taken if one.snapshot is not None])
         for place, one in enumerate(taken):
@@ -299,7 +299,7 @@ class Worker:
             self._called = math.inf
             ended, now = monotonic(), clock()
             if answer is True and not sink.failures:  # so it is nearly always
-                self._done.append(self._delivered(one, now, ended - started))
+                self._done.append(scribe.success(one, now, ended - started))
                 is_blocked = False
             else:
                 is_blocked = self._conclude(one, answer, now, ended - started)
@@ -307,7 +307,7 @@ class Worker:
                 raise LeaseLostError("its handler was taken to hang")
             if (self._stopping or is_blocked) and not (self._caller.is_ahead and ended - started < _SETTLE):
                 if is_blocked:
-                    self._done += [self._untried(rest, now) for rest in taken[place + 1 :]]
+                    self._done += [scribe.untried(rest, now) for rest in taken[place + 1 :]]
                 return
             if ended - written > _SETTLE or self._queue.may_be_lost(now):
                 self._turn(0)
@@ -319,10 +319,10 @@ class Worker:
         :return: whether its failure keeps back what comes after it
         """
         if answer is not True and (problem := self._queue.unpacker.examine(one)):
-            self._done.append(self._delivery(one, Dead(problem), now, duration))
+            self._done.append(self._scribe.judged(one, Dead(problem), now, duration))
             return False
         verdict, is_changed = self._judge(one, plain(answer), now)
-        self._done.append(self._delivery(one, verdict, now, duration))
+        self._done.append(self._scribe.judged(one, verdict, now, duration))
         if is_changed:
             self._tell_of_sink()
         return isinstance(verdict, Again) and (bool(self._sink.down) or self.subscriber.order == "strict")
@@ -342,40 +342,6 @@ class Worker:
         with self._guard:
             if not self._fenced:
                 self._queue.catch_up()
-
-    def _delivery(self, one: Taken, verdict: Verdict, now: float, duration: float) -> Delivery:
-        if isinstance(verdict, Delivered):
-            return self._delivered(one, now, duration)
-        number, attempts = self._queue.number, one.attempts + 1
-        state, due = State.DEAD, 0.0
-        if isinstance(verdict, Again):
-            state, due = State.AGAIN, now + verdict.after
-        reason = getattr(verdict, "reason", "")
-        if state is State.DEAD:
-            self._tell_of_dead(reason)
-        return Delivery(one.seq, number, state, attempts, one.crashes, due, now, duration, reason)
-
-    def _delivered(self, one: Taken, now: float, duration: float) -> Delivery:
-        self.delivered += 1
-        attempts = one.attempts + 1
-        columns = (one.seq, self._queue.number, _DELIVERED, attempts, one.crashes, 0.0, now, duration, "")
-        return Delivery._make(columns)  # in a third of the time of Delivery(...)
-
-    def _tell_of_dead(self, reason: str) -> None:
-        """Log that an event is given up; a flood of them in a line now and then."""
-        self._dead += 1
-        if self._telling.allowed(time.monotonic()) >= 1:
-            self._telling.spend(1)
-            self._log_dead(reason)
-
-    def _log_dead(self, reason: str) -> None:
-        logger.error("%s: %d given up (see `e3-event dead`): %s", self.subscriber.name, self._dead, reason)
-        self._dead = 0
-
-    def _untried(self, one: Taken, now: float) -> Delivery:
-        """A delivery as it was before it was taken."""
-        due = one.due or now
-        return Delivery(one.seq, self._queue.number, State.AGAIN, one.attempts, one.crashes, due, now)
 
     def _wait(self) -> float:
         """Seconds until something can be taken, as far as is known; 0: now."""
