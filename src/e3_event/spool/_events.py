@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import apsw
+import msgspec
 
 from e3_event._errors import SpoolError
 
@@ -51,15 +52,17 @@ CONFIGURED = Audience(0, '"*"')
 NOBODY_AT_ALL = Audience(NOBODY, "")
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A snapshot on its way into the table `event`.
 
     :ivar columns: what the columns hold, but for seq
     :ivar small: contents of the attachments that lie in the database, by their place
+    :ivar size: bytes of the snapshot and of its attachments
     """
 
     columns: tuple[str, str, int, float, int, bytes, int]
     small: dict[int, bytes]
+    size: int
 
     @property
     def snapshot_id(self) -> str:
@@ -68,11 +71,6 @@ class Row(NamedTuple):
     @property
     def blob_bytes(self) -> int:
         return self.columns[4]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the snapshot and of its attachments."""
-        return len(self.columns[5]) + self.columns[4] + sum(map(len, self.small.values()))
 
 
 def make_row(
@@ -86,7 +84,10 @@ def make_row(
 ) -> Row:
     """Make a row of what the columns are to hold."""
     columns = (uid, snapshot_id, audience[0], put, blob_bytes, body)
-    return Row((*columns, checksum_of(columns, audience[1], small)), small)
+    size = len(body) + blob_bytes
+    if small:
+        size += sum(map(len, small.values()))
+    return Row((*columns, checksum_of(columns, audience[1], small)), small, size)
 
 
 class Found(NamedTuple):
@@ -134,7 +135,7 @@ def checksum_of(
     """
     uid, snapshot_id, audience, put, blob_bytes, body = columns
     names = f"{uid} {snapshot_id} {members}".encode()
-    checksum = crc32(body, crc32(names, crc32(_pack(audience, put, blob_bytes))))
+    checksum = crc32(body, crc32(_pack(audience, put, blob_bytes) + names))
     if small:
         for place, content in sorted(small.items()):
             checksum = crc32(content, crc32(b"%d " % place, checksum))

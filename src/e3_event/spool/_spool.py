@@ -98,7 +98,7 @@ class Spool(EventHandler):
         rows = [self._row(event, audience, now) for event in events]
         if new := [row for row in rows if row.columns[5]]:
             self._submit(new)
-        return [row.snapshot_id for row in rows]
+        return [row.columns[1] for row in rows]
 
     def send_event(self, event: Event) -> bool:
         """Put an event, as a handler does."""

@@ -42,7 +42,6 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Stored).decode
-_PLAIN = frozenset((str, int, float, bool))
 _KEYS = frozenset((str,))
 #: What a snapshot has not got; nothing is ever added to that of a snapshot.
 _NONE: dict[str, Any] = {}
@@ -79,19 +78,22 @@ def encode_plain(event: Event) -> bytes | None:
     if type(event) is not Event or event._attachments or event._formatters:
         return None
     data = event._data.copy()
-    values = data.values()
-    kinds = set(map(type, values))
-    if not (kinds <= _PLAIN and _KEYS.issuperset(map(type, data))):
+    if not _KEYS.issuperset(map(type, data)):
         return None
-    if int in kinds:
-        for value in values:
-            if type(value) is int and not MIN_INT <= value <= MAX_INT:
+    for value in data.values():
+        kind = type(value)
+        if kind is int:
+            if not MIN_INT <= value <= MAX_INT:
                 return None
+        elif kind is float:
+            if value - value:  # it is NaN for both NaN and infinity
+                return None
+        elif kind is not str and kind is not bool:
+            return None
     try:
-        body = _encode(Stored(data, event._closed))
+        return _encode(Stored(data, event._closed))
     except UnicodeEncodeError:  # a lone surrogate
         return None
-    return None if b"null" in body else body  # msgspec writes NaN and infinity as null
 
 
 def captured_in(body: bytes) -> tuple[Captured, ...]:
