@@ -194,6 +194,13 @@ class Relay:
         """
         return any(not self._spool.queue(number).is_empty() for number in self._numbers)
 
+    def left(self) -> int:
+        """How many deliveries are still to be made, at most.
+
+        :raises SpoolError: the spool can't be read
+        """
+        return sum(self._spool.queue(number).left() for number in self._numbers)
+
     def close(self) -> None:
         """Stop, and close the connection to the spool."""
         self.stop()

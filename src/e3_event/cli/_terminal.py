@@ -69,12 +69,25 @@ def hear_the_library() -> None:
     below.addHandler(_Records())
 
 
-def hear_errors() -> None:
-    """Show what the package logs as errors, too: for a command that goes on in spite of them."""
+def hear_errors(*, over_a_bar: bool = False) -> None:
+    """Show what the package logs as errors, too: for a command that goes on in spite of them.
+
+    :param over_a_bar: there may be a bar where they are shown, which is cleared away
+    """
     _Warnings.most = logging.CRITICAL
+    _Lines.over_a_bar = over_a_bar
 
 
-class _Warnings(logging.Handler):
+class _Lines(logging.Handler):
+    over_a_bar = False
+
+    def clear(self) -> None:
+        """Clear the line that is written to."""
+        if self.over_a_bar:
+            click.echo("\r\033[2K", nl=False, err=True)
+
+
+class _Warnings(_Lines):
     most = logging.WARNING
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -82,10 +95,12 @@ class _Warnings(logging.Handler):
         if of_a_relay and self.most == logging.WARNING:  # the report has it
             return
         if logging.WARNING <= record.levelno <= self.most:
+            self.clear()
             say(record.getMessage())
 
 
-class _Records(logging.Handler):
+class _Records(_Lines):
     def emit(self, record: logging.LogRecord) -> None:
+        self.clear()
         for line in record.getMessage().splitlines():
             click.echo(plain(line), err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 
 import click
@@ -10,6 +11,7 @@ import click
 from e3_event import EventError
 
 from . import _options
+from ._table import Progress
 from ._terminal import hear_errors, say
 
 TYPE_CHECKING = False
@@ -49,7 +51,8 @@ def relay(once: bool, drain: bool, timeout: float | None) -> int:
     """
     if once and drain:
         raise click.UsageError("give either --once or --drain")
-    hear_errors()
+    has_bar = (once or drain) and sys.stderr.isatty()
+    hear_errors(over_a_bar=has_bar)
     from e3_event._config._place import open_spool
     from e3_event._config._subscribers import load_subscribers
     from e3_event._manager import HANDLERS_VAR
@@ -67,7 +70,8 @@ def relay(once: bool, drain: bool, timeout: float | None) -> int:
     service.start()
     notify.notify("READY=1", f"STATUS=serving {names}")
     try:
-        _run(service, stop, until, once=once, drain=drain)
+        with Progress("delivering") as progress:
+            _run(service, stop, until, progress if has_bar else None, once=once, drain=drain)
     finally:
         notify.notify("STOPPING=1")
         finished = service.stop()
@@ -78,15 +82,26 @@ def relay(once: bool, drain: bool, timeout: float | None) -> int:
     return int((once or drain) and waits)
 
 
-def _run(service: Relay, stop: _Signals, until: float | None, *, once: bool, drain: bool) -> None:
+def _run(
+    service: Relay,
+    stop: _Signals,
+    until: float | None,
+    progress: Progress | None,
+    *,
+    once: bool,
+    drain: bool,
+) -> None:
     """Wait until there is a reason to stop."""
     reported, told = time.monotonic(), 0
+    whole = service.left() if progress else 0
     while service.wait(_TICK):
         now = time.monotonic()
         if stop.asked or (until is not None and now >= until):
             return
         if (once and service.is_idle()) or (drain and not service.waits()):
             return
+        if progress and whole:
+            progress(max(whole - service.left(), 0), whole)
         if stop.reload:
             stop.reload = False
             _reload(service)
@@ -94,6 +109,8 @@ def _run(service: Relay, stop: _Signals, until: float | None, *, once: bool, dra
             reported = now
             if service.delivered != told:
                 told = service.delivered
+                if progress:
+                    progress.end()
                 say(f"relay: {_count(service)}")
 
 

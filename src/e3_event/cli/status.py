@@ -11,7 +11,7 @@ from e3_event._errors import SpoolError
 from e3_event._render import plain
 
 from . import _options
-from ._table import Table, cell
+from ._table import Progress, Table, cell
 from ._terminal import print_json
 from ._words import colored, many, size, span, when
 
@@ -160,6 +160,7 @@ def purge(before: float | None) -> None:
     if before is not None and before > time.time():
         raise EventError("--before lies in the future")
     used = spool.ledger.status().size
-    removed = spool.purge(before)
+    with Progress("purging") as progress:
+        removed = spool.purge(before, progress=progress)
     freed = max(used - spool.ledger.status().size, 0)
     click.echo(f"removed {many(removed.events, 'event')}; {size(freed)} are free now")

@@ -256,6 +256,15 @@ class Queue:
             mine = load(connection, self.number)
             return not pending(connection, mine, self._database.newest(), 1)
 
+    def left(self) -> int:
+        """How many events are still owed, at most: those that are owed to others only count as well."""
+        with self._database.reading() as connection:
+            lane = load(connection, self.number).lane
+            waits = f"WHERE subscription = ? AND state = {int(State.AGAIN)} AND {OPEN}"
+            again = connection.execute(f"SELECT count(*) FROM delivery {waits}", (self.number,)).get
+            new = 0 if lane.forgotten else max(self._database.newest() - lane.cursor, 0)
+        return int(again) + new + sum(last - first + 1 for first, last in lane.backlog)
+
     def standing(self, uid: str, snapshot_id: str) -> Standing:
         """What has become of a snapshot."""
         with self._database.reading() as connection:

@@ -14,6 +14,7 @@ from ._events import CONFIGURED, select, small_of
 from ._expiry import expire
 from ._pending import open_deliveries, untold
 from ._subscriptions import REFRESH, Lane, audiences, checked, load, members_of, save
+from ._walk import first_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ._database import Database
     from ._events import Found, Row
     from ._subscriptions import Subscription, Subscriptions
+
+    Progress = Callable[[int, int], None]
 
 #: Events that are looked at, and removed, with one commit.
 CHUNK = 500
@@ -112,18 +115,25 @@ class Room:
             )
         return free
 
-    def purge(self, before: float | None = None, *, most: int | None = None) -> Purged:
+    def purge(
+        self, before: float | None = None, *, most: int | None = None, progress: Progress | None = None
+    ) -> Purged:
         """Remove settled events that were put before a time, and give up what is owed to the unseen.
 
         :param before: seconds since the epoch; by default what the retention says
         :param most: look at so many at most
+        :param progress: is called now and then: how many were looked at, of about how many
         """
         now = self._clock()
         self.abandon(now - self.retention)
+        before = now - self.retention if before is None else before
+        total = self._older(before) if progress else 0
         events = looked_at = 0
-        for removed in self._purge(now - self.retention if before is None else before, State.DEAD):
+        for removed in self._purge(before, State.DEAD):
             events += removed.events
             looked_at += CHUNK
+            if progress:
+                progress(min(looked_at, total), total)
             if most is not None and looked_at >= most:
                 break
         return Purged(events)
@@ -192,6 +202,12 @@ class Room:
                 if row.blob_bytes:
                     self._blobs.discard(row.snapshot_id)
             yield Purged(len(doomed), dead)
+
+    def _older(self, before: float) -> int:
+        """How many events are that old, about."""
+        with self._database.reading() as connection:
+            oldest = connection.execute("SELECT min(seq) FROM event").get or 1
+            return max(first_since(connection, before) - oldest, 0)
 
     def _is_any_older(self, before: float, after: int) -> bool:
         """Is any of the next events that old? The others are not asked: they are younger, about."""

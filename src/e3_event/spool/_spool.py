@@ -158,15 +158,18 @@ class Spool(EventHandler):
         self._ready()
         return self._database.version()
 
-    def purge(self, before: float | None = None) -> Purged:
+    def purge(
+        self, before: float | None = None, *, progress: Callable[[int, int], None] | None = None
+    ) -> Purged:
         """Remove settled events, and give up what is owed to handlers that nobody serves any more.
 
         :param before: those that were put before this time (seconds since the epoch); by default those that
             are older than the retention
+        :param progress: is called now and then: how many were looked at, of about how many
         :return: what was removed
         """
         self._ready()
-        return self._room.purge(before)
+        return self._room.purge(before, progress=progress)
 
     @property
     def ledger(self) -> Ledger:
