@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 import time
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from e3_event._codec import as_text
@@ -89,6 +90,17 @@ class Spool(EventHandler):
     def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] | None = None) -> list[str]:
         """Take several events with one commit, all or none; otherwise as `put`."""
         self._ready()
+        try:
+            return self._put(events, owed_to)
+        except SpoolError:
+            raise
+        except BaseException as error:
+            # One out of nothing, as KeyboardInterrupt, may have come where a `with` was entered or left, and
+            # then the lock of the database is held for as long as the traceback is kept.
+            clear_frames(error.__traceback__)
+            raise
+
+    def _put(self, events: Iterable[Event], owed_to: Sequence[Key] | None) -> list[str]:
         audience = CONFIGURED if owed_to is None else self._audience(tuple(owed_to))
         now = self.clock()
         rows = [self._row(event, audience, now) for event in events]
