@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -35,6 +36,12 @@ class Disk:
         return sorted(item for items in self.writes for item in items)
 
 
+def wait_for_waiting(commits: GroupCommit[int], count: int) -> None:
+    """Wait until so many callers wait, besides the one that writes."""
+    while len(commits._queue) < 1 + count:
+        threading.Event().wait(0.001)
+
+
 def submit_while_busy(disk: Disk, commits: GroupCommit[int], items: Sequence[int]) -> dict[int, str]:
     """Submit 0 and, while that is being written, *items*, one a thread; return the errors by item."""
     errors: dict[int, str] = {}
@@ -51,8 +58,7 @@ def submit_while_busy(disk: Disk, commits: GroupCommit[int], items: Sequence[int
     assert disk.entered.wait(30)
     for thread in threads[1:]:
         thread.start()
-    while len(commits._queue) < len(items):
-        threading.Event().wait(0.001)
+    wait_for_waiting(commits, len(items))
     disk.gate.set()
     for thread in threads:
         thread.join(30)
@@ -113,13 +119,74 @@ def test_an_interrupted_writer_keeps_nobody_waiting() -> None:
     threads[0].start()
     assert disk.entered.wait(30)
     threads[1].start()
-    while not commits._queue:
-        threading.Event().wait(0.001)
+    wait_for_waiting(commits, 1)
     disk.gate.set()
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
     assert disk.writes == [[1]]
+
+
+def test_an_interrupted_writer_acknowledges_nothing_for_those_who_wait() -> None:
+    class Interrupted(Disk):
+        is_new = True
+
+        def write(self, items: Sequence[int]) -> None:
+            if len(items) > 1 and self.is_new:
+                self.is_new = False
+                raise KeyboardInterrupt
+            super().write(items)
+
+    disk = Interrupted()
+    commits = GroupCommit(disk.write)
+    acknowledged = []
+
+    def submit(item: int) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            commits.submit([item])
+            acknowledged.append(item)
+
+    disk.gate.clear()
+    threads = [threading.Thread(target=submit, args=(item,)) for item in range(5)]
+    threads[0].start()
+    assert disk.entered.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    wait_for_waiting(commits, 4)
+    disk.gate.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(acknowledged) == 4
+    assert set(acknowledged) <= set(disk.written)
+
+
+def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(
+    interrupt_main: Callable[[], None],
+) -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.write)
+
+    def interrupt() -> None:
+        wait_for_waiting(commits, 1)
+        last.start()
+        wait_for_waiting(commits, 2)
+        interrupt_main()
+
+    disk.gate.clear()
+    first = threading.Thread(target=commits.submit, args=([0],))
+    last = threading.Thread(target=commits.submit, args=([2],), daemon=True)
+    first.start()
+    assert disk.entered.wait(30)
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        commits.submit([1])
+    disk.gate.set()
+    for thread in (first, interrupter, last):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert disk.written == [0, 2]
 
 
 def test_many_threads_lose_nothing_and_need_fewer_writes() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import threading
 import time
 from contextlib import contextmanager
+from itertools import chain, islice
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING
 
 import apsw
@@ -46,8 +47,8 @@ _SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLIT
 class Database:
     """A connection to the database of one spool, of one process. Threads may share it.
 
-    A forked process opens its own; what it inherits is never closed there, and no lock in SQLite is inherited
-    held, since forking waits for what is being done.
+    A forked process opens its own; what it inherits is closed there at once, without a trace, and no lock in
+    SQLite is inherited held, since forking waits for what is being done.
 
     :param path: of `spool.db`
     :ivar mark: the highest seq that was ever committed
@@ -119,7 +120,7 @@ class Database:
         found, _ = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if found >= frames:
             return False
-        committed = itertools.islice(read_frames(self._log, salt), frames)
+        committed = islice(read_frames(self._log, salt), frames)
         return not header.is_intact or sum(frame.is_valid for frame in committed) < frames
 
     def _note_loss(self, cut: tuple[int, int] | None) -> None:
@@ -182,6 +183,7 @@ class Database:
         :raises SpoolError: says why it can't be read
         """
         with self._lock, self.errors():
+            self._end_remains()
             yield self.connection
 
     @contextmanager
@@ -207,6 +209,7 @@ class Database:
         """
         with self._lock:
             try:
+                self._end_remains()
                 if not self._is_fit:
                     self._check_usable()
                 if self._wal_pages > CHECKPOINT:
@@ -236,6 +239,20 @@ class Database:
             self.connection.close()
             self.mark.close()
             _connections.remove(self)
+
+    def _drop(self) -> None:
+        """Close the connection in a forked process, which has inherited it, but none of its locks on files.
+
+        As long as it is open, SQLite takes those locks for held and does not get them for the connection that
+        the process opens for itself. Another process would then take itself for the last one that has the
+        database open, and remove the write-ahead log into which this one writes.
+
+        Only memory and descriptors are given up: SQLite warns of more than that, which is the clean-up of the
+        log, here switched off, and the rollback of a transaction, of which there is none when it forks.
+        """
+        self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self.connection.close()
+        self.mark.close()
 
     def _check_usable(self) -> None:
         """Is it still the same file, and may it be used? Who asks after a commit can rely on the answer."""
@@ -296,16 +313,22 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         execute = self.connection.execute
-        if self.connection.in_transaction:  # of a thread that was interrupted where it could not end it
-            execute("ROLLBACK")
+        self._end_remains()
         try:
             execute("BEGIN IMMEDIATE")
             yield
             execute("COMMIT")
         except BaseException:
-            if self.connection.in_transaction:
-                execute("ROLLBACK")
+            self._end_remains()
             raise
+
+    def _end_remains(self) -> None:
+        """End a transaction that has failed, or was left by a thread that was interrupted where it ends one.
+
+        What it holds is neither to be read nor to be committed with what comes next.
+        """
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -336,25 +359,45 @@ def _wait_for_others(tries: int) -> bool:
 
 #: Held while a connection is opened or closed.
 _opening = threading.Lock()
-#: Those of this process and, in a forked one, those that it inherited.
+#: Those of this process.
 _connections: list[Database] = []
 
 
+#: What is held while the process forks, in this order: `_opening`, and the locks of all connections.
+_held: list[threading.Lock] = []
+
+
 def _before_fork() -> None:
-    """Wait until no thread is inside of SQLite, whose locks a child would inherit held for ever."""
-    _opening.acquire()
+    """Wait until no thread is inside of SQLite, whose locks a child would inherit held for ever.
+
+    If the handler of a signal raises here, Python prints that and forks all the same. So it waits on, and
+    what is held is noted in one go with getting it: inside of `extend`, such a handler is only called where
+    it waits for a lock.
+    """
+    try:
+        locks = chain([_opening], map(attrgetter("_lock"), _connections))
+        _held.extend(filter(methodcaller("acquire"), islice(locks, len(_held), None)))
+    except BaseException:
+        _before_fork()
+        raise
     for database in _connections:
-        database._lock.acquire()
+        database._end_remains()
 
 
 def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_fork_in_child() -> None:
     for database in _connections:
-        database._lock.release()
-    _opening.release()
+        database._drop()
+    _connections.clear()
+    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def _create(path: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 import time
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from e3_event._codec import as_text
@@ -85,15 +86,22 @@ class Spool(EventHandler):
         :raises SpoolFullError: there is no room
         :raises SpoolError: the spool can't be used (it was deleted, its disk failed); says why
         """
-        self._ready()
-        row = self._row(event, self._audience(owed_to), self.clock())
-        if row.columns[5]:
-            self._submit([row])
-        return row.snapshot_id
+        return self.put_many([event], owed_to=owed_to)[0]
 
     def put_many(self, events: Iterable[Event], *, owed_to: Sequence[Key] | None = None) -> list[str]:
         """Take several events with one commit, all or none; otherwise as `put`."""
         self._ready()
+        try:
+            return self._put(events, owed_to)
+        except SpoolError:
+            raise
+        except BaseException as error:
+            # One out of nothing, as KeyboardInterrupt, may have come where a `with` was entered or left, and
+            # then the lock of the database is held for as long as the traceback is kept.
+            clear_frames(error.__traceback__)
+            raise
+
+    def _put(self, events: Iterable[Event], owed_to: Sequence[Key] | None) -> list[str]:
         audience, now = self._audience(owed_to), self.clock()
         rows = [self._row(event, audience, now) for event in events]
         if new := [row for row in rows if row.columns[5]]:

@@ -1,0 +1,170 @@
+"""Exceptions out of nothing, as of a signal's handler, and forks: neither harms anybody else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from e3_event import Event
+from e3_event.spool import Spool, _database
+
+SPOOL = os.path.dirname(_database.__file__)
+#: The last process that closes a database removes its log.
+VISIT = """
+import sys
+from e3_event import Event
+from e3_event.spool import Spool
+
+spool = Spool(sys.argv[1])
+spool.put(Event("visit"))
+spool.close()
+"""
+
+
+@contextlib.contextmanager
+def interrupted_after(steps: int) -> Iterator[list[str]]:
+    """Raise KeyboardInterrupt once this thread has done so many steps in the code of the spool.
+
+    What it yields is filled with the place where that was. A step is the beginning of a function, or the end
+    of one that is written in C: where Python calls the handlers of signals. It does so at jumps back, too.
+    """
+    places: list[str] = []
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal steps
+        path = frame.f_code.co_filename
+        if event in ("call", "c_return") and (path.startswith(SPOOL) or path.endswith("contextlib.py")):
+            steps -= 1
+            if steps < 0:
+                sys.setprofile(None)
+                places.append(f"{path}:{frame.f_lineno}")
+                raise KeyboardInterrupt
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield places
+    finally:
+        sys.setprofile(before)
+
+
+def put_in_a_thread(spool: Spool, event: Event) -> list[str]:
+    """Put an event in another thread; return its `snapshot_id`, or nothing if that hangs."""
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(spool.put(event)), daemon=True)
+    thread.start()
+    thread.join(10)
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 100, 100_000])
+def test_a_put_that_is_interrupted_anywhere_keeps_nobody_from_putting(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda _: None
+    )  # so Python drops what is raised in a destructor
+    spool = Spool(tmp_path / "spool")
+    (tmp_path / "log").write_bytes(b"x" * size)
+    places = ["the first one"]
+    steps = -1
+    while places:
+        steps += 1
+        event = Event("interrupted")
+        if size:
+            event.attach_file(str(tmp_path / "log"))
+        kept = None
+        try:
+            with interrupted_after(steps) as places:
+                spool.put(event)
+        except KeyboardInterrupt as error:
+            kept = error  # with its traceback, and all that lives as long
+        found = put_in_a_thread(spool, Event("other"))
+        assert found, f"hangs when interrupted at {places}: {kept!r}"
+        assert spool.read(found[0])["name"] == "other"
+    assert steps > 20
+
+
+def test_a_fork_that_is_interrupted_waits_on_for_what_other_threads_do(
+    tmp_path: Path, interrupt_main: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    ignored: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    reads, ends = threading.Event(), threading.Event()
+    is_locked = []
+
+    def read() -> None:
+        with spool._database.reading():
+            reads.set()
+            assert ends.wait(30)
+            is_locked.append(spool._database._lock.locked())
+
+    def interrupt() -> None:
+        while len(_database._held) < len(_database._connections):  # all but the last one, which is read
+            threading.Event().wait(0.001)
+        interrupt_main()
+        ends.set()
+
+    threads = [threading.Thread(target=read), threading.Thread(target=interrupt)]
+    threads[0].start()
+    assert reads.wait(30)
+    threads[1].start()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(30)  # one that hangs is killed
+        spool.put(Event("child"))
+        os._exit(0)
+    for thread in threads:
+        thread.join(30)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert is_locked == [True]
+    assert not spool._database._lock.locked()
+    assert [type(one.exc_value) for one in ignored] == [KeyboardInterrupt]
+
+
+def outlive(spool: Spool, say: int, wait: int) -> None:
+    """Put, say so with a dot, wait, put again and say what was put."""
+    put = [spool.put(Event("before"))]
+    os.write(say, b".")
+    os.read(wait, 1)
+    put.append(spool.put(Event("after")))
+    os.write(say, " ".join(put).encode())
+
+
+def test_a_forked_process_that_outlives_its_parent_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    (hear, say), (wait, go_on) = os.pipe(), os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        signal.alarm(60)  # one that hangs is killed
+        try:
+            spool = Spool(path)
+            spool.put(Event("parent"))
+            if os.fork() == 0:
+                os.close(go_on)
+                signal.alarm(60)
+                outlive(spool, say, wait)
+            else:
+                os.read(hear, 1)
+        finally:
+            os._exit(0)
+    os.close(say)
+    os.waitpid(parent, 0)
+    subprocess.run([sys.executable, "-c", VISIT, str(path)], check=True)
+    os.close(go_on)
+    with open(hear, "rb") as pipe:
+        put = pipe.read().decode().split()
+    os.close(wait)
+    spool = Spool(path)
+    assert [spool.read(snapshot_id)["name"] for snapshot_id in put] == ["before", "after"]
