@@ -17,7 +17,7 @@ from e3_event._ids import unique_id
 from ._blobs import Blobs, Capture, SyncError
 from ._commit import GroupCommit
 from ._database import Database
-from ._events import CONFIGURED, Events, make_row
+from ._events import AWAY, CONFIGURED, Events, make_row
 from ._fingerprint import key_of
 from ._place import DATABASE, open_folder
 from ._queue import Queue
@@ -134,6 +134,8 @@ class Spool(EventHandler):
         small = self._events.small(found)
         if not found.is_intact(self._subscriptions.members(found.audience), small):
             raise SpoolError(f"snapshot {snapshot_id} is damaged: its checksum does not fit", self.path)
+        if found.stands_in:
+            raise SpoolError(f"snapshot {snapshot_id} can't be had: {AWAY}", self.path)
         return decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
 
     def register(self, keys: Sequence[Key]) -> list[int]:
