@@ -19,7 +19,7 @@ from .state import State, resumed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .row import Row
+    from .row import Number, Row
 
 REPORT = os.path.join(ROOT, "benchmarks", "faults.md")
 #: The seed of the first full run; any other does as well.
@@ -63,16 +63,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--trial", type=int, help="this trial only, of one row and --seed, to look at it")
     parser.add_argument("--control", help="with --trial: use this broken variant")
     options = parser.parse_args()
-    known = {row.number for row in ROWS}
-    if unknown := set(options.rows) - known:
-        parser.error(f"there is no row {min(unknown)}; there are: {', '.join(map(str, sorted(known)))}")
+    known = [row.number for row in ROWS]
+    if unknown := [number for number in options.rows if number not in known]:
+        parser.error(f"there is no row {unknown[0]}; there are: {', '.join(map(str, known))}")
     if options.trial is not None and (len(options.rows) != 1 or options.seed is None):
         parser.error("--trial needs one row and --seed")
     return options
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+def _numbers(text: str) -> list[Number]:
+    return [int(number) if number.isdecimal() else number for number in text.split(",")]
 
 
 def _state(options: argparse.Namespace) -> State:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .child import Child
+    from .row import Number
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -65,6 +66,7 @@ class DiedError(Exception):
 class Bench:
     """The folder of one trial, and all that is to be ended with it.
 
+    :param row: which row it is of
     :param number: which trial of its row (from 0)
     :param seed: of all randomness, with the number
     :param broken: name of the broken variant of the spool; `None`: the real one
@@ -74,7 +76,7 @@ class Bench:
 
     def __init__(
         self,
-        row: int,
+        row: Number,
         number: int,
         seed: int,
         broken: str | None,

@@ -10,7 +10,7 @@ import stat
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import broken_relay
+from . import broken_hostile, broken_relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -172,4 +172,5 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "no fsync of files": _no_sync(stat.S_ISREG),
     "no fsync of folders": _no_sync(stat.S_ISDIR),
     **broken_relay.VARIANTS,
+    **broken_hostile.VARIANTS,
 }

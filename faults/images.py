@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .bench import Bench, Outcome
 from .disk import Disk
+from .machine import memory_folder
 from .promise import Books, broken_promises
 from .recording import Op, record
 
@@ -48,8 +49,7 @@ def crash_anywhere(bench: Bench) -> Outcome:
     cuts = sorted(bench.random.randrange(len(ops) + 1) for _ in range(images))
     outcome = Outcome()
     disk, done, told = Disk(top), 0, b""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else bench.folder
-    with tempfile.TemporaryDirectory(prefix="fault-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="fault-", dir=memory_folder() or bench.folder) as folder:
         for number, cut in enumerate(cuts):
             for op in ops[done:cut]:
                 if op.kind == "tell":

@@ -84,6 +84,11 @@ def make_ext4(path: str, size: int, *options: str) -> None:
     run("mkfs.ext4", "-q", "-F", *options, path)
 
 
+def memory_folder() -> str | None:
+    """A folder in memory, for what no disk is needed for; `None`: there is none."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
 def run(*command: str) -> None:
     """Run a command of the system.
 

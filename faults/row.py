@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from .machine import Need
 
 
+#: What a row is called in the list of faults: a number, or for hostile input H and a number.
+Number = int | str
+
+
 @dataclass(frozen=True)
 class Row:
     """One kind of fault.
@@ -28,7 +32,7 @@ class Row:
     :ivar short: trials of `make test`
     """
 
-    number: int
+    number: Number
     what: str
     trial: Callable[[Bench], Outcome]
     scaled: int

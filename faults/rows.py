@@ -7,6 +7,7 @@ from .calls import kill_at_call
 from .crowd import read_for_ever
 from .errors import fail_a_call
 from .family import fork_and_end
+from .flips import flip_bits
 from .folders import forbid
 from .images import crash_anywhere
 from .kills import kill_writers
@@ -105,6 +106,15 @@ ROWS: tuple[Row, ...] = (
         controls=("looks at its file once", "swallows errors"),
         needs=(MOUNT,),
         short=4,
+    ),
+    Row(
+        number=11,
+        what="flipped bits, cut files",
+        trial=flip_bits,
+        scaled=200,
+        full=5000,
+        controls=("trusts its checksums", "does not look at its mark", "does not verify attachments"),
+        unit="hits",
     ),
     Row(
         number=12,

@@ -12,7 +12,7 @@ from .bench import Bench, DiedError, HangError, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .row import Row
+    from .row import Number, Row
 
 #: Losses that are kept in words.
 _WORDS = 10
@@ -31,7 +31,7 @@ class Result:
     :ivar lacking: why it can't run here
     """
 
-    number: int
+    number: Number
     what: str
     unit: str
     wanted: int = 0

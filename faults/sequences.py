@@ -23,6 +23,7 @@ from e3_event.spool._queue import LeaseLostError, Queue
 from e3_event.spool._subscriptions import LEASE
 
 from .bench import Bench, Outcome
+from .machine import memory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -358,8 +359,7 @@ class SequenceClock:
 
 def run_sequences(child: Child) -> None:
     """Try so many sequences; the first one that fails is printed, as short as it can be made."""
-    memory = "/dev/shm"  # no disk is needed for what only the logic can break
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:  # only the logic is tried
         Sequences.clock = SequenceClock()
         Sequences.spool = Spool(os.path.join(folder, "spool"), retention=1e12, clock=Sequences.clock)
         run_state_machine_as_test(

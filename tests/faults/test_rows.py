@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from faults.row import Row
+from faults.row import Number, Row
 from faults.rows import ROWS as ALL_ROWS
 from faults.runner import attempt, catch, lacking
 
@@ -15,7 +15,7 @@ SEED = 1
 OPEN = {15, 18}
 ROWS = [row for row in ALL_ROWS if row.number not in OPEN]
 #: What the trials of a row keep for later ones, by its number.
-KEPT: dict[int, dict[str, Any]] = {}
+KEPT: dict[Number, dict[str, Any]] = {}
 
 
 def name(row: Row) -> str:

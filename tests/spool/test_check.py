@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faults.stock import Stock, digests, edit, flip, kinds, rows
 
 from e3_event import Event
 from e3_event._errors import SpoolError
@@ -17,7 +18,6 @@ from e3_event.spool._deliveries import State
 from e3_event.spool._fsck._findings import Kind
 from e3_event.spool._fsck._remains import OLD
 from e3_event.spool._schema import MIGRATIONS
-from spool.stock import Stock, digests, edit, flip, kinds, rows
 
 
 @pytest.fixture
@@ -231,3 +231,11 @@ def test_progress_is_told(closed: Path) -> None:
 def test_a_database_that_was_cut_is_found(closed: Path) -> None:
     os.truncate(closed / "spool.db", (closed / "spool.db").stat().st_size - 4096)
     assert Kind.DATABASE in kinds(check(closed))
+
+
+def test_a_cut_within_a_page_does_not_keep_the_check_from_its_end(closed: Path) -> None:
+    """What is missing of the last page reads as zeros: rows that all have the number 0."""
+    size = (closed / "spool.db").stat().st_size
+    for missing in range(100, 4096, 300):
+        os.truncate(closed / "spool.db", size - missing)
+        assert check(closed)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from faults.stock import CHAT, MAIL, Stock, digests, edit, flip, kinds, repaired, rows
 
 from e3_event import Event
 from e3_event._errors import SpoolError
@@ -20,7 +21,6 @@ from e3_event.spool._check import check
 from e3_event.spool._events import AWAY
 from e3_event.spool._fsck._findings import Kind
 from e3_event.spool._fsck._remains import OLD
-from spool.stock import CHAT, MAIL, Stock, digests, edit, flip, kinds, repaired, rows
 
 
 @pytest.fixture
@@ -168,6 +168,46 @@ def test_a_delivery_that_names_a_stranger_never_goes_there(stock: Stock, closed:
     found = repaired(closed)
     assert any("wrong handler" in finding.what for finding in found)
     assert stock.deliver(closed, 5000).came == {(seq, 1): 1}
+
+
+def test_a_handler_of_which_only_the_index_knows_the_name_is_called_by_it(stock: Stock, closed: Path) -> None:
+    """Where the length of its name is damaged, nothing behind it can be read as it was."""
+    owed = stock.owed
+    lengths = (closed / "spool.db").read_bytes().index(b"\x00\x1b\x0d", root(closed, "subscription"))
+    flip(closed / "spool.db", lengths + 1, 1)
+    repaired(closed)
+    assert rows(closed, "SELECT name FROM subscription WHERE id = 1") == [("archive",)]
+    delivered = stock.deliver(closed)
+    assert not delivered.wrong
+    assert owed <= delivered.came.keys()
+
+
+def test_a_log_that_has_all_there_is_is_not_overwritten_where_its_head_is_damaged(
+    stock: Stock, tmp_path: Path
+) -> None:
+    owed, copy = stock.owed, stock.copy(tmp_path / "copy")
+    flip(copy / "spool.db-wal", 18)
+    before = digests(copy)
+    with pytest.raises(SpoolError, match="fsck --repair"):
+        Spool(copy)
+    assert digests(copy) == before
+    repaired(copy)
+    delivered = stock.deliver(copy)
+    assert not delivered.wrong
+    assert delivered.came == dict.fromkeys(owed, 1)
+
+
+def test_an_event_in_quarantine_can_not_be_read_and_that_is_said(stock: Stock, closed: Path) -> None:
+    edit(closed, "UPDATE event SET put = put + 1 WHERE seq = 57")
+    repaired(closed)
+    with pytest.raises(SpoolError, match="moved into quarantine"):
+        Spool(closed).read(stock.snapshots[56])
+
+
+def test_what_can_not_be_used_as_it_is_damaged_names_the_remedy(closed: Path) -> None:
+    flip(closed / "spool.db", root(closed, "event"), 2)
+    with pytest.raises(SpoolError, match=r"malformed; run `e3-event fsck --repair`"):
+        Spool(closed).put(Event("x"))
 
 
 def test_an_audience_is_read_from_its_index(stock: Stock, closed: Path) -> None:

@@ -41,6 +41,8 @@ NOBODY = -1
 #: "e3ev": what `file` and others know our databases by.
 APPLICATION = 0x65336576
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
+#: Errors that tell of a damaged database.
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError)
 _SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_TRUNCATE)
 
 
@@ -83,7 +85,8 @@ class Database:
         if version > len(MIGRATIONS):
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             raise SpoolError(
-                f"schema {version} is newer than this e3-event knows ({len(MIGRATIONS)}); upgrade it",
+                f"schema {version} is newer than this e3-event knows ({len(MIGRATIONS)}); upgrade it, or if"
+                " no newer one was ever used, run `e3-event fsck`",
                 self.path,
             )
         connection.pragma("journal_mode", "wal")
@@ -92,10 +95,15 @@ class Database:
         connection.pragma("journal_size_limit", CHECKPOINT * 4096)
         self.mark = Mark(os.path.join(os.path.dirname(self.path), MARK))
         connection.set_wal_hook(self._committed)
-        if version < len(MIGRATIONS):
-            self._migrate()
         noted = self.mark.log()
         is_cut = self._log_is_cut(*noted)
+        if version == 0 and is_cut:  # all of it is in the log still, which a new schema would overwrite
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            raise SpoolError(
+                "the beginning of its write-ahead log is damaged; run `e3-event fsck --repair`", self.path
+            )
+        if version < len(MIGRATIONS):
+            self._migrate()
         if is_cut or self.mark.read() > self.newest():
             self._note_loss(noted if is_cut else None)
 
@@ -343,7 +351,8 @@ class Database:
             return SpoolFullError("the disk is full", self.path)
         if getattr(error, "extendedresult", 0) in _SYNC_ERRORS:
             self.break_off(str(error))
-        return SpoolError(str(error), self.path)
+        remedy = "; run `e3-event fsck --repair`" if isinstance(error, _DAMAGE) else ""
+        return SpoolError(f"{error}{remedy}", self.path)
 
 
 def _wait_for_others(tries: int) -> bool:

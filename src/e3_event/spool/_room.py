@@ -192,7 +192,7 @@ class Room:
                     "SELECT seq, audience, put FROM event WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
                     (after, newest, CHUNK),
                 ).fetchall()
-                if not rows:
+                if not rows or rows[-1][0] <= after:  # where a page is damaged they may have any number
                     return
                 after = rows[-1][0]
                 old = [(seq, audience) for seq, audience, put in rows if type(put) is float and put < before]

@@ -19,7 +19,7 @@ from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
 from ._copy import SyncError
 from ._database import Database
-from ._events import CONFIGURED, Events, make_row
+from ._events import AWAY, CONFIGURED, Events, make_row
 from ._fingerprint import key_of
 from ._place import DATABASE, open_folder
 from ._queue import Queue
@@ -141,6 +141,8 @@ class Spool(EventHandler):
         small = self._events.small(found)
         if not found.is_intact(self._subscriptions.members(found.audience), small):
             raise SpoolError(f"snapshot {snapshot_id} is damaged: its checksum does not fit", self.path)
+        if found.stands_in:
+            raise SpoolError(f"snapshot {snapshot_id} can't be had: {AWAY}", self.path)
         return decode_snapshot(found.snapshot_id, found.body, small, self._blobs)
 
     def register(self, keys: Sequence[Key]) -> list[int]:

@@ -147,6 +147,9 @@ def inspect_events(
             yield from _still(connection, folder, finding)
         if not chunk:
             return
+        if _seq(chunk[-1]) <= after:
+            yield Finding(Kind.DATABASE, "events do not lie in their order")
+            return
         after = _seq(chunk[-1])
         progress("events", min(int(after), newest), newest)
 
@@ -271,7 +274,10 @@ def inspect_deliveries(connection: apsw.Connection, progress: Progress) -> Itera
             return
         for row in rows:
             yield from _delivery(row)
-        after = (rows[-1][0], rows[-1][1])
+        if rows[-1][:2] <= after:
+            yield Finding(Kind.DATABASE, "the records of deliveries do not lie in their order")
+            return
+        after = rows[-1][:2]
         progress("deliveries", min(int(after[0]), newest), newest)
 
 

@@ -178,8 +178,9 @@ class _Writer:
             copies = [copy for copy in copies if not _is_snapshot_id(copy[1])]
             made = [(number, *copy, *row[3:]) for copy in copies]
             fitting = [one for one in made if checked(one) is not None or has_origin(one)]
+            fitting += made  # where more of the row is damaged than its name, its index is to be believed
             if number not in there:
-                fitting = [*fitting, *made, (number, f"lost-{number}", "lost", 0, 0, b"", 0)]
+                fitting.append((number, f"lost-{number}", "lost", 0, 0, b"", 0))
             if fitting:
                 sql = "INSERT OR REPLACE INTO subscription VALUES (?, ?, ?, ?, ?, ?, ?)"
                 self._connection.execute(sql, fitting[0])

@@ -22,6 +22,9 @@ from e3_event.spool._taken import Taken
 
 ARCHIVE, MAIL, CHAT = Key("archive"), Key("mail", "f0"), Key("chat", "a1")
 KEYS = (ARCHIVE, MAIL, CHAT)
+#: What is attached, and to which events: to every so many-th.
+FILES = {"small": b"s" * 900, "page": b"p" * 20_000, "large": b"l" * 40_000}
+_EVERY = {"small": 9, "page": 20, "large": 15}
 #: What becomes of one delivery after the other.
 STATES = (State.DELIVERED, State.DELIVERED, State.AGAIN, State.DEAD, State.SKIPPED)
 #: Seconds that the clock of a later worker is ahead: leases have lapsed, retries are due.
@@ -42,30 +45,33 @@ class Stock:
         self.ids = dict(zip(KEYS, self.spool.register(KEYS), strict=True))
         self.events: dict[int, tuple[dict[str, Any], dict[str, bytes], set[Key]]] = {}
         self.snapshots: list[str] = []
-        files = {"small": b"s" * 900, "page": b"p" * 20_000, "large": b"l" * 40_000}
-        for name, content in files.items():
+        self._folder = folder
+        for name, content in FILES.items():
             (folder / name).write_bytes(content)
-        for number in range(1, count + 1):
-            event = Event("build", number=number, padding="y" * (number * 37 % 900))
-            named = [
-                name for name, every in (("small", 9), ("page", 20), ("large", 15)) if number % every == 1
-            ]
-            for name in named:
-                event.attach_file(folder / name, name)
-            owed_to = {1: (MAIL,), 2: (MAIL, CHAT)}.get(number % 5)
-            snapshot = event.snapshot()
-            self.snapshots.append(self.spool.put(snapshot, owed_to=owed_to))
-            kept = {name: files[name] for name in named}
-            self.events[number] = (snapshot.as_dict(), kept, set(owed_to or (ARCHIVE,)))
-            if number == count // 2:
-                self._work(ARCHIVE, count // 3)
-                self._work(MAIL, count // 4)
+        self.put(count // 2)
+        self.work(ARCHIVE, count // 3)
+        self.work(MAIL, count // 4)
+        self.put(count - count // 2)
         self.out = self.spool.queue(self.ids[ARCHIVE])  # a worker that is busy
         assert self.out.acquire()
         taken = self.out.turn([], 6)
         self.out.turn([self._delivery(one, ARCHIVE, State.DELIVERED) for one in taken[:3]])
 
-    def _work(self, key: Key, count: int) -> None:
+    def put(self, count: int) -> None:
+        """Put so many further events."""
+        for number in range(len(self.events) + 1, len(self.events) + count + 1):
+            event = Event("build", number=number, padding="y" * (number * 37 % 900))
+            named = [name for name, every in _EVERY.items() if number % every == 1]
+            for name in named:
+                event.attach_file(self._folder / name, name)
+            owed_to = {1: (MAIL,), 2: (MAIL, CHAT)}.get(number % 5)
+            snapshot = event.snapshot()
+            self.snapshots.append(self.spool.put(snapshot, owed_to=owed_to))
+            kept = {name: FILES[name] for name in named}
+            self.events[number] = (snapshot.as_dict(), kept, set(owed_to or (ARCHIVE,)))
+
+    def work(self, key: Key, count: int) -> None:
+        """Take so many of what a handler is owed; what becomes of them differs."""
         queue = self.spool.queue(self.ids[key])
         assert queue.acquire()
         taken = queue.turn([], count)
@@ -78,14 +84,14 @@ class Stock:
         return Delivery(one.seq, self.ids[key], state, one.attempts + 1, one.crashes, now, now, 0.1, reason)
 
     @property
+    def every(self) -> set[tuple[int, int]]:
+        """Every delivery that there is to be."""
+        return {(seq, self.ids[key]) for seq, (_, _, owed_to) in self.events.items() for key in owed_to}
+
+    @property
     def owed(self) -> set[tuple[int, int]]:
-        settled = {
-            (seq, number)
-            for seq, number, state in rows(self.path, "SELECT seq, subscription, state FROM delivery")
-            if state >= State.DEAD
-        }
-        every = {(seq, self.ids[key]) for seq, (_, _, owed_to) in self.events.items() for key in owed_to}
-        return every - settled
+        states = states_of(self.path)
+        return {pair for pair in self.every if states.get(pair, State.AGAIN) < State.DEAD}
 
     def close(self) -> None:
         """Close it, so that the database is one file."""
@@ -111,6 +117,7 @@ class Delivered:
     :ivar dead: likewise what was given up, as it is damaged
     :ivar wrong: what came that should not have: another content, or to somebody else
     :ivar problems: why something could not be done
+    :ivar refused: those of them that the spool said instead of giving anything
     """
 
     def __init__(self, stock: Stock, path: Path, ahead: float) -> None:
@@ -119,20 +126,25 @@ class Delivered:
         self.dead: set[tuple[int, int]] = set()
         self.wrong: list[str] = []
         self.problems: list[str] = []
+        self.refused: list[str] = []
         self._by_id = dict(zip(stock.snapshots, stock.events, strict=True))
         try:
             spool = Spool(path, clock=lambda: time.time() + ahead)
         except (EventError, OSError) as error:
-            self.problems.append(str(error))
+            self._refuse(error)
             return
         try:
-            for key, number in stock.ids.items():
+            for key in stock.ids:
                 try:
-                    self._drain(spool.queue(number), key)
+                    self._drain(spool.queue(*spool.register([key])), key)
                 except EventError as error:
-                    self.problems.append(str(error))
+                    self._refuse(error)
         finally:
             spool.close()
+
+    def _refuse(self, error: Exception) -> None:
+        self.problems.append(str(error))
+        self.refused.append(str(error))
 
     def _drain(self, queue: Queue, key: Key) -> None:
         if not queue.acquire():
@@ -156,7 +168,7 @@ class Delivered:
         state = State.DEAD if problem else State.DELIVERED
         if problem:
             self.problems.append(f"{one.seq}: {problem}")
-            self.dead.add((one.seq, queue.number))
+            self.dead.add((one.seq, self._stock.ids[key]))
         return Delivery(one.seq, queue.number, state, 1, one.crashes, 0.0, time.time(), 0.0, problem)
 
     def _look(self, key: Key, one: Taken) -> str:
@@ -200,6 +212,12 @@ def rows(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return found
     finally:
         connection.close()
+
+
+def states_of(path: Path) -> dict[tuple[int, int], State]:
+    """What became of deliveries, as far as that is written down: by seq and subscription."""
+    found = rows(path, "SELECT seq, subscription, state FROM delivery")
+    return {(seq, number): State(state) for seq, number, state in found}
 
 
 def edit(path: Path, *statements: str) -> None:

@@ -1,0 +1,39 @@
+"""Broken variants that believe what they read, as controls; made as those of the spool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _trust_rows() -> None:
+    """Take every row for intact."""
+    from e3_event.spool._events import Found
+
+    Found.is_intact = lambda self, members, small: True  # type: ignore[method-assign]
+
+
+def _trust_the_end() -> None:
+    """Take the end of the database for its end."""
+    from e3_event.spool import _mark
+
+    vars(_mark).update(seq_in=lambda content: 0, log_in=lambda content: (0, 0))
+
+
+def _trust_blobs() -> None:
+    """Take every file in `blobs/` for what was captured."""
+    from e3_event._files import open_regular
+    from e3_event.spool._blobs import Blobs
+    from e3_event.spool._fsck import _inspect
+
+    Blobs.open = lambda self, path, captured: open_regular(path)  # type: ignore[method-assign]
+    vars(_inspect)["problem_of"] = lambda *_: ""
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    "trusts its checksums": _trust_rows,
+    "does not look at its mark": _trust_the_end,
+    "does not verify attachments": _trust_blobs,
+}
