@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faults.stock import digests, rows
 
 from cli.command import e3_event
 from e3_event import Event, EventHandler
@@ -28,7 +29,6 @@ from e3_event.spool._schema import MIGRATIONS
 from e3_event.spool._subscriptions import LEASE
 from e3_event.testing import Clock
 from spool.make_fixture import ARCHIVE, MAIL, NOW
-from spool.stock import digests, rows
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = range(1, len(MIGRATIONS) + 1)
