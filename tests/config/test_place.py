@@ -180,5 +180,5 @@ class TestOpening:
     def test_one_that_is_named_and_can_not_be_made_is_not_replaced(self, tmp_path: Path) -> None:
         file = tmp_path / "c.toml"
         file.write_text(f'spool.path = "{file}/spool"\n')
-        with pytest.raises(SpoolError, match="the spool can't be made: File exists"):
+        with pytest.raises(SpoolError, match="the spool can't be made: Not a directory"):
             open_spool(str(file))

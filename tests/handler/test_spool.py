@@ -63,7 +63,7 @@ def test_a_folder_is_needed() -> None:
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     handler = SpoolHandler(tmp_path / "file/spool")
-    with pytest.raises(DeliveryError, match=f"File exists: {tmp_path}/file/spool"):
+    with pytest.raises(DeliveryError, match=f"Not a directory: {tmp_path}/file/spool"):
         handler.send_event(Event("x"))
     (tmp_path / "file").unlink()
     assert handler.send_event(Event("x"))
