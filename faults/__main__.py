@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from .bench import ROOT
 from .report import HEAD, about, as_markdown, line
 from .rows import ROWS
-from .runner import Result, attempt, run_row
-from .state import State, resumed
+from .runner import attempt, run_row
+from .state import State, finished, new, resumed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,30 +35,46 @@ def main() -> int:
     chosen = [row for row in ROWS if row.number in options.rows] if options.rows else list(ROWS)
     if options.trial is not None:
         return _replay(chosen, options)
+    if options.jobs > 1 and len(chosen) > 1:
+        return _share_out(chosen, options.jobs)
     started = time.monotonic()
-    state = _state(options)
-    print(f"{about(state.seed)}\n{HEAD}", flush=True)
+    states = [_state(row, options) for row in chosen]
+    print(f"{about(states[0].seed)}\n{HEAD}", flush=True)
 
     def more() -> bool:
         return options.minutes is None or time.monotonic() < started + options.minutes * 60
 
-    for row in chosen:
-        result = state.results[row.number]
-        _run(row, result, state, options.full, more)
-        print(line(result), flush=True)
+    for row, state in zip(chosen, states, strict=True):
+        _run(row, state, options.full, more)
+        print(line(state.result), flush=True)
     print(f"{time.monotonic() - started:.0f} s")
-    results = [state.results[row.number] for row in chosen]
-    if options.full and all(result.verdict != "unfinished" for result in results):
+    if options.full and (done := finished(ROWS)):
         with open(REPORT, "w") as file:
-            file.write(as_markdown(results, state.seed))
+            file.write(as_markdown(done))
         print(f"written: {os.path.relpath(REPORT)}")
-    return int(any(result.verdict == "FAILED" for result in results))
+    return int(any(state.result.verdict == "FAILED" for state in states))
+
+
+def _share_out(chosen: list[Row], jobs: int) -> int:
+    """Run each row in a process of its own, so many at once."""
+    rest = [word for word in sys.argv[1:] if not word.startswith("--jobs")]
+
+    def run(row: Row) -> int:
+        command = [sys.executable, "-m", "faults", *rest, "--jobs=1", f"--rows={row.number}"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        print("\n".join(done.stdout.splitlines()[2:]), flush=True)
+        return done.returncode
+
+    print(HEAD, flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        return max(pool.map(run, chosen))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--rows", type=_numbers, default=[], metavar="N,…", help="these rows (default: all)")
     parser.add_argument("--seed", type=int, help="of all randomness (default: the time; --full: as before)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="=N", help="so many rows at once")
     parser.add_argument("--full", action="store_true", help="all runs; goes on where the last --full ended")
     parser.add_argument("--restart", action="store_true", help="with --full: begin anew")
     parser.add_argument("--minutes", type=float, help="stop after this time; --full can go on later")
@@ -75,18 +93,18 @@ def _numbers(text: str) -> list[Number]:
     return [int(number) if number.isdecimal() else number for number in text.split(",")]
 
 
-def _state(options: argparse.Namespace) -> State:
+def _state(row: Row, options: argparse.Namespace) -> State:
     """Where to begin."""
     if not options.full:
-        return State(int(time.time()) if options.seed is None else options.seed, ROWS)
+        return new(row, int(time.time()) if options.seed is None else options.seed)
     if options.restart:
-        return State(SEED if options.seed is None else options.seed, ROWS)
-    return resumed(options.seed, ROWS, SEED)
+        return new(row, SEED if options.seed is None else options.seed)
+    return resumed(row, options.seed, SEED)
 
 
-def _run(row: Row, result: Result, state: State, full: bool, more: Callable[[], bool]) -> None:
+def _run(row: Row, state: State, full: bool, more: Callable[[], bool]) -> None:
     """Run a row, saving what it has reached now and then. A trial that can't be done fails the row."""
-    saved = time.monotonic()
+    saved, result = time.monotonic(), state.result
 
     def more_and_save() -> bool:
         nonlocal saved

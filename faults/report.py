@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .runner import Result
+    from .state import State
 
 _FORMAT = "{:>3}  {:<34} {:>14} {:>6} {:<10} {:>6}  {}"
 HEAD = _FORMAT.format("row", "what", "runs", "losses", "verdict", "s", "control caught after")
@@ -46,7 +47,7 @@ def _caught(result: Result) -> str:
     )
 
 
-def about(seed: int) -> str:
+def about(seed: int | str) -> str:
     """Where and when this was."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {seed}, Python {platform.python_version()},"
@@ -54,20 +55,23 @@ def about(seed: int) -> str:
     )
 
 
-def as_markdown(results: Sequence[Result], seed: int) -> str:
+def as_markdown(states: Sequence[State]) -> str:
     """The file that is committed."""
+    seeds = ", ".join(map(str, sorted({state.seed for state in states})))
     lines = [
         "# Faults: the last full run",
         "",
-        f"`make faults-full`, ended {about(seed)}. A control is a broken spool that a row has to catch.",
+        f"`make faults-full`, ended {about(seeds)}. A control is a broken spool that a row has to",
+        "catch. Each row was done with one version of the source, whose commit is named.",
         "",
-        "| row | what | runs | wanted | losses | verdict | s | control caught after |",
-        "|---|---|---|---|---|---|---|---|",
+        "| row | what | runs | wanted | losses | verdict | s | commit | control caught after |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for result in results:
+    for state in states:
+        result = state.result
         lines.append(
             f"| {result.number} | {result.what} | {result.runs} {result.unit} | {result.wanted} |"
-            f" {result.lost} | {result.verdict} | {result.seconds:.0f} | {_caught(result)} |"
+            f" {result.lost} | {result.verdict} | {result.seconds:.0f} | {state.commit} | {_caught(result)} |"
         )
-        lines += [f"| | {_one_line(loss).replace('|', '/')} | | | | | | |" for loss in result.losses]
+        lines += [f"| | {_one_line(loss).replace('|', '/')} | | | | | | | |" for loss in result.losses]
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -79,7 +80,7 @@ def test_a_missing_tool_fails_in_ci_and_a_missing_right_never(
 
 
 def test_a_full_run_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "PATH", str(tmp_path / "state.json"))
+    monkeypatch.setattr(state, "FOLDER", str(tmp_path / "rows"))
     seen: list[int] = []
 
     def trial(bench: Bench) -> Outcome:
@@ -88,15 +89,17 @@ def test_a_full_run_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: py
 
     row = row_of(trial)
     for left in (2, None):
-        now = state.resumed(None, [row], default=5)
+        now = state.resumed(row, None, default=5)
         time = iter(range(left) if left is not None else iter(int, 1))
         more = lambda time=time: next(time, None) is not None  # noqa: E731  short
-        run_row(row, now.results[0], now.seed, full=True, more=more)
+        run_row(row, now.result, now.seed, full=True, more=more)
         now.save()
-    assert (now.seed, seen, now.results[0].verdict) == (5, [0, 1, 2, 3, 4, 5], "ok")
-    assert state.resumed(6, [row], default=5).results[0].runs == 0
+        assert (state.finished([row]) is None) == (left is not None)
+    assert (now.seed, seen, now.result.verdict) == (5, [0, 1, 2, 3, 4, 5], "ok")
+    assert state.resumed(row, 6, default=5).result.runs == 0
     monkeypatch.setattr(state, "source", lambda: "another")
-    assert state.resumed(None, [row], default=5).results[0].runs == 0
+    assert state.resumed(row, None, default=5).result.runs == 0
+    assert state.finished([row, replace(row, number="H1")]) is None
 
 
 def test_what_is_lost_changed_or_named_twice_is_seen(tmp_path: Path) -> None:
