@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 #: In pixels: the whole width, a panel, what is left free around it, and below the last one.
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 960, 150, 80, 170, 50, 46, 44
+#: How much higher than its lines a panel is, so that they don't meet the ticks.
+_ABOVE = 1.1
 _GREY, _GRID, _SHADE = "#555", "#e4e4e4", "#f8e3bb"
 
 
@@ -62,7 +64,7 @@ def svg(title: str, panels: Sequence[Panel], marks: Marks) -> str:
 
 
 def _panel(panel: Panel, marks: Marks, top: float, last: float) -> Iterator[str]:
-    values = _steps(max([1.0, *(y for line in panel.lines for _, y in line.points)]))
+    values = _steps(max([1.0, *(_ABOVE * y for line in panel.lines for _, y in line.points)]))
     highest, bottom, right = values[-1], top + _HEIGHT, _x(last, last)
 
     def y(value: float) -> float:

@@ -41,7 +41,7 @@ class Scale(NamedTuple):
     kills: tuple[float, float] = (5.0, 25.0)
     flaps: tuple[float, float] = (5.0, 25.0)
     lease: float | None = None
-    patience: float = 300.0
+    patience: float = 600.0
 
 
 #: So that the slow handler is nearly always in the middle of something when its relay is killed.
