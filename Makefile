@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults faults-full docs coverage test-services clean
+.PHONY: help demo test check bench faults faults-full day docs coverage test-services clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ faults: $(READY)  ## kills, power cuts, full disks: a scaled run of about 10 min
 
 faults-full: $(READY)  ## the same at its full figures; goes on where it was stopped
 	@$(BIN)/python -m faults --full $(ARGS)
+
+day: $(READY)  ## a day in small: 8 writers, 6 handlers, relays that are killed, for 10 minutes
+	@$(BIN)/python -m faults.day $(ARGS)
 
 docs: $(READY)  ## the documentation as HTML, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

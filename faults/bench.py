@@ -100,7 +100,7 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
+        for process in list(self._processes):
             self.kill(process)
         shutil.rmtree(self.folder)
 
@@ -198,6 +198,8 @@ class Bench:
         except ProcessLookupError:
             pass
         process.wait()
+        if process in self._processes:  # else another one might be killed that got its number since
+            self._processes.remove(process)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -110,9 +110,15 @@ class Office:
         """What a handler got so far."""
         return read_notes(self.bench.path(f"notes-{name}"))
 
-    def note_out(self) -> None:
-        """Note what is out with a relay that is dead or asleep."""
-        for name, number in self._numbers.items():
+    def note_out(self, names: Sequence[str] | None = None) -> int:
+        """Note what is out with a relay that is dead or asleep.
+
+        :param names: the handlers that it served; `None`: all
+        :return: how many deliveries were out
+        """
+        count = 0
+        for name in self.names if names is None else names:
+            number = self._numbers[name]
             with self.spool._database.reading() as connection:
                 mine = load(connection, number)
                 seqs = [seq for part in mine.lane.loan for seq in owed(connection, mine, part, -1)]
@@ -120,6 +126,8 @@ class Office:
                 for seq in seqs:
                     sql = "SELECT snapshot_id FROM event WHERE seq = ?"
                     self.out[name][str(connection.execute(sql, (seq,)).get)] += 1
+            count += len(seqs)
+        return count
 
     def let_leases_lapse(self) -> None:
         self.clock.advance(LEASE + 1)
@@ -179,6 +187,17 @@ def read_notes(path: str) -> list[Noted]:
     return [
         Noted(snapshot_id, name, int(pid), float(at)) for snapshot_id, name, pid, at in map(_fields, lines)
     ]
+
+
+def last_noter(path: str) -> int:
+    """The process that wrote the last of a handler's notes; 0: there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.path.getsize(path) - 4096))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return 0
+    return int(lines[-2].split()[-2]) if len(lines) > 1 else 0
 
 
 def _fields(line: str) -> tuple[str, str, str, str]:
