@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from .bench import Bench, Outcome
+from .attack import attacked, losses_of, tell
 from .hits import any_hit
 from .machine import memory_folder
 from .stock import MAIL, Stock
@@ -19,6 +18,7 @@ from .survival import Trial
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .bench import Bench, Outcome
     from .child import Child
 
 #: Hits of one trial, and of one of `make test`: all of copies of one spool.
@@ -54,13 +54,7 @@ def flip_bits(bench: Bench) -> Outcome:
     """Make a spool, hit copies of it, and see what becomes of each."""
     hits = FEW if bench.is_short else HITS
     with tempfile.TemporaryDirectory(prefix="fault-", dir=memory_folder() or bench.folder) as folder:
-        child = bench.child(hit_copies, hits=hits, state=bench.number % len(STATES), place=folder)
-        bench.finish(child)
-    outcome = Outcome()
-    with open(bench.path("found")) as file:
-        for losses in json.load(file):
-            outcome.add(losses)
-    return outcome
+        return attacked(bench, hit_copies, hits=hits, state=bench.number % len(STATES), place=folder)
 
 
 def hit_copies(child: Child) -> None:
@@ -69,15 +63,15 @@ def hit_copies(child: Child) -> None:
     stock = Stock(place, child.random.choice((10, 30, 60)))
     state(stock)
     trial = Trial(stock)
-    found = []
-    for _ in range(child.options["hits"]):
+
+    def attack() -> list[str]:
         copy = stock.copy(place / "copy")
         hit = any_hit(copy, child.random)
         hit.apply(copy)
         is_used = child.random.random() < 0.5
-        losses = trial.losses(copy, hit, is_used=is_used)
         what = f"{state.__name__[1:]}, {hit}{', used' if is_used else ''}"
-        found.append([f"{what}: {loss}" for loss in losses])
+        losses = losses_of(what, lambda: trial.losses(copy, hit, is_used=is_used))
         shutil.rmtree(copy)
-    with open(child.beside("found"), "w") as file:
-        json.dump(found, file)
+        return losses
+
+    tell(child, (attack() for _ in range(child.options["hits"])))

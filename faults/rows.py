@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import calls, errors, rows_relay
+from . import calls, errors, rows_hostile, rows_relay
 from .calls import kill_at_call
 from .crowd import read_for_ever
 from .errors import fail_a_call
@@ -142,4 +142,5 @@ ROWS: tuple[Row, ...] = (
         controls=("never writes the log back",),
     ),
     *rows_relay.ROWS,
+    *rows_hostile.ROWS,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,12 +52,6 @@ class Trial:
 
         :param is_used: whether it is used before it is repaired
         """
-        try:
-            return self._losses(copy, hit, is_used)
-        except Exception:  # whatever it is, somebody who uses the spool would have met it
-            return [f"it raised {traceback.format_exc(limit=-3)}"]
-
-    def _losses(self, copy: Path, hit: Hit, is_used: bool) -> list[str]:
         before = digests(copy)
         found = check(copy)
         losses = [] if digests(copy) == before else ["a check changed something"]

@@ -15,6 +15,7 @@ import pytest
 from e3_event import EventError
 from e3_event._errors import SpoolError
 from e3_event.spool import Spool, _place
+from e3_event.spool._check import check
 from e3_event.spool._place import file_system, open_folder
 
 
@@ -47,6 +48,34 @@ def test_a_database_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (folder / "spool.db").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SpoolError, match=r"spool\.db: not a file \(links are not followed\)"):
         open_folder(str(folder))
+
+
+@pytest.mark.parametrize("name", ["spool.db-wal", "spool.db-shm", "spool.db.failed", "spool.mark", "blobs"])
+def test_nothing_is_written_through_a_link_in_the_folder(tmp_path: Path, name: str) -> None:
+    folder, elsewhere = tmp_path / "spool", tmp_path / "elsewhere"
+    folder.mkdir(mode=0o700)
+    (elsewhere.mkdir if name == "blobs" else elsewhere.touch)()
+    (folder / name).symlink_to(elsewhere)
+    with pytest.raises(SpoolError, match=rf"{name}: not a (file|folder) \(links are not followed\)"):
+        Spool(folder)
+    assert list(folder.iterdir()) == [folder / name]
+    assert not elsewhere.stat().st_size or not list(elsewhere.iterdir())
+
+
+def test_attachments_that_others_can_change_are_refused(tmp_path: Path) -> None:
+    Spool(tmp_path / "spool").close()
+    (tmp_path / "spool" / "blobs").chmod(0o770)
+    with pytest.raises(SpoolError, match=r"others can write into it; .* chmod go-w .*blobs"):
+        Spool(tmp_path / "spool")
+
+
+def test_a_spool_that_is_out_of_use_is_not_refused_as_one_that_others_can_write_into(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Spool(tmp_path / "spool")._database.break_off("fsync failed")
+        assert [finding.kind for finding in check(tmp_path / "spool", repair=True)] == ["disk"]
+    finally:
+        os.umask(before)
 
 
 def test_the_spool_of_another_user_is_refused(tmp_path: Path) -> None:

@@ -237,8 +237,8 @@ class Database:
         """
         self._is_fit = False
         os.chmod(self.path, 0o400)
-        with contextlib.suppress(OSError), open(f"{self.path}.failed", "w", encoding="utf-8") as file:
-            file.write(f"{reason}\n")
+        with contextlib.suppress(OSError):
+            write_reason(self.path, reason)
 
     def close(self) -> None:
         """Close the connection; only the process that opened it may."""
@@ -417,6 +417,15 @@ def _create(path: str) -> tuple[int, int]:
         pass
     status = os.lstat(path)
     return status.st_dev, status.st_ino
+
+
+def write_reason(database: str, reason: str) -> None:
+    """Write down, for its owner only, why a database is out of use."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(f"{database}.failed", flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{reason}\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keep_aside(path: str, name: str) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from e3_event._errors import SpoolError
 
 from ._copy import sync_folder, taken_back
+from ._database import MARK, QUARANTINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Names of the file systems that other machines can reach too: WAL works on one machine only.
 NETWORK = frozenset(
@@ -18,6 +23,9 @@ NETWORK = frozenset(
     )
 )
 DATABASE = "spool.db"
+#: What is written to in the folder of a spool, besides its database.
+_FILES = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}.failed", MARK)
+_FOLDERS = ("blobs", QUARANTINE)
 
 
 class RemoteFolderError(SpoolError):
@@ -28,20 +36,20 @@ def open_folder(path: str) -> str:
     """Make the folder of a spool if it is not there, and check that it is fit for one.
 
     :return: its absolute path
-    :raises SpoolError: it belongs to somebody else, others can write into it, it or its database is a link,
-        or it lies on a network file system; says which, and what to do
+    :raises SpoolError: it belongs to somebody else, others can write into it, it is a link, the same holds
+        for what is in it, or it lies on a network file system; says which, and what to do
     :raises OSError: it can't be made
     """
     path = os.path.abspath(path)
     made = _make_folders(path)
     _check_owner(path, os.lstat(path), stat.S_ISDIR, "a folder")
-    try:
-        database = os.lstat(os.path.join(path, DATABASE))
-    except FileNotFoundError:
+    if not _check_if_there(os.path.join(path, DATABASE), stat.S_ISREG, "a file"):
         with taken_back(made):
             _sync_names(path)
-    else:
-        _check_owner(os.path.join(path, DATABASE), database, stat.S_ISREG, "a file")
+    for name in _FILES:
+        _check_if_there(os.path.join(path, name), stat.S_ISREG, "a file")
+    for name in _FOLDERS:
+        _check_if_there(os.path.join(path, name), stat.S_ISDIR, "a folder")
     kind = file_system(path)
     if kind in NETWORK:
         raise RemoteFolderError(
@@ -74,8 +82,18 @@ def _sync_names(path: str) -> None:
             return
 
 
-def _check_owner(path: str, status: os.stat_result, is_right: object, what: str) -> None:
-    if not is_right(status.st_mode):  # type: ignore[operator]
+def _check_if_there(path: str, is_right: Callable[[int], bool], what: str) -> bool:
+    """Check what lies there, if anything does."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    _check_owner(path, status, is_right, what)
+    return True
+
+
+def _check_owner(path: str, status: os.stat_result, is_right: Callable[[int], bool], what: str) -> None:
+    if not is_right(status.st_mode):
         raise SpoolError(f"not {what} (links are not followed)", path)
     if status.st_uid != os.geteuid():
         raise SpoolError(

@@ -13,7 +13,7 @@ from e3_event._errors import SpoolError
 from e3_event._ids import unique_id
 from e3_event.spool._check import inspect_rows, open_to_read
 from e3_event.spool._copy import sync_folder
-from e3_event.spool._database import MARK
+from e3_event.spool._database import MARK, write_reason
 from e3_event.spool._events import NOBODY_AT_ALL, stand_in
 from e3_event.spool._mark import Mark
 from e3_event.spool._place import DATABASE
@@ -116,10 +116,7 @@ def _held(database: str) -> Iterator[None]:
 def _fenced(database: str, reason: str) -> Iterator[None]:
     """Take a spool out of use. If it can't be repaired, it is as it was."""
     was_in_use = os.stat(database).st_mode & 0o200
-    with open(f"{database}.failed", "w", encoding="utf-8") as file:
-        file.write(f"{reason}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_reason(database, reason)
     os.chmod(database, 0o400)
     sync_folder(os.path.dirname(database))
     try:
