@@ -274,7 +274,7 @@ class Hashing:
 
     What is short is not worth a thread, and is done at once.
 
-    :param digests: complete when the block is left
+    :param digests: complete when the block is left, unless by an exception
     """
 
     def __init__(self, digests: Sequence[hashlib._Hash]) -> None:
@@ -296,12 +296,13 @@ class Hashing:
             self._give(self._first)
         self._give(chunk)
 
-    def __exit__(self, *_error: object) -> None:
-        if self._threads:
-            self._give(b"")
-            for thread in self._threads:
-                thread.join()
-        elif self._first is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        self._give(b"")
+        if kind is not None:  # perhaps out of the start of a thread, which can't be joined then
+            return
+        for thread in self._threads:
+            thread.join()
+        if not self._threads and self._first is not None:
             for digest in self._digests:
                 digest.update(self._first)
 
