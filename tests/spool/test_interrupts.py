@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from e3_event import Event
 from e3_event.spool import Spool, _database
+from e3_event.spool._copy import copy
 
 SPOOL = os.path.dirname(_database.__file__)
 #: The last process that closes a database removes its log.
@@ -93,6 +95,18 @@ def test_a_put_that_is_interrupted_anywhere_keeps_nobody_from_putting(
         assert found, f"hangs when interrupted at {places}: {kept!r}"
         assert spool.read(found[0])["name"] == "other"
     assert steps > 20
+
+
+def test_an_interrupt_at_the_start_of_a_thread_that_hashes_stays_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "log").write_bytes(bytes(1_000_000))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with open(tmp_path / "log", "rb") as source, pytest.raises(KeyboardInterrupt):
+        copy(b"", source, str(tmp_path / "copy"), [hashlib.sha256()])
 
 
 def test_a_fork_that_is_interrupted_waits_on_for_what_other_threads_do(

@@ -77,16 +77,16 @@ class GroupCommit(Generic[_T]):
                     me.wait()
                     continue
                 with self._turn:
-                    self._lead()
-                self._wake_next()
+                    group = self._lead()
+                self._wake(group)
         except BaseException:
             self._withdraw(me)
             raise
         if me.error is not None:
             raise me.error
 
-    def _lead(self) -> None:
-        """Write for all who wait."""
+    def _lead(self) -> list[_Waiting[_T]]:
+        """Write for all who wait; return them."""
         with self._mutex:
             group = self._queue.copy()
         self._write_all(group)
@@ -95,8 +95,7 @@ class GroupCommit(Generic[_T]):
                 self._write_one(waiting)
         with self._mutex:
             self._queue = [waiting for waiting in self._queue if not waiting.is_done]
-            for waiting in group:
-                waiting.wake()
+        return group
 
     def _write_all(self, group: Sequence[_Waiting[_T]]) -> None:
         """Write for several at once; if that fails, one of them is to blame, and none gets a verdict."""
@@ -117,14 +116,14 @@ class GroupCommit(Generic[_T]):
         else:
             waiting.end(None)
 
-    def _wake_next(self) -> None:
-        """Let the first of those that wait write; only once nobody else does, else it would wait again."""
+    def _wake(self, group: Sequence[_Waiting[_T]] = ()) -> None:
+        """Let the first of those that wait write, once nobody else does, and then these go on."""
         with self._mutex:
-            if self._queue:
-                self._queue[0].wake()
+            for waiting in (*self._queue[:1], *group):
+                waiting.wake()
 
     def _withdraw(self, me: _Waiting[_T]) -> None:
         """Wait no longer, and let another one write if it was our turn."""
         with self._mutex:
             self._queue = [waiting for waiting in self._queue if waiting is not me]
-        self._wake_next()
+        self._wake()

@@ -113,7 +113,7 @@ class _Hashing:
 
     :param path: of the file
     :param start: the digests get what is behind so many bytes
-    :param digests: complete when the block is left
+    :param digests: complete when the block is left, unless by an exception
     """
 
     def __init__(self, path: str, start: int, digests: Sequence[hashlib._Hash]) -> None:
@@ -133,17 +133,19 @@ class _Hashing:
             return
         if not self._followers:
             self._followers = [_Follower(self._path, self._start, digest) for digest in self._digests]
+            for follower in self._followers:
+                follower.start()
             self._tell(len(self._first))
         self._tell(len(chunk))
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if self._followers:
-            self._tell(0)
-            errors = [follower.end(is_wanted=kind is None) for follower in self._followers]
-            if kind is None:
-                for error in filter(None, errors):
-                    raise error
-        elif self._first:
+        self._tell(0)
+        if kind is not None:  # perhaps out of the start of a thread, which can't be waited for then
+            return
+        for error in [follower.end() for follower in self._followers]:
+            if error is not None:
+                raise error
+        if self._first and not self._followers:
             for digest in self._digests:
                 digest.update(self._first)
 
@@ -160,17 +162,14 @@ class _Follower:
 
     def __init__(self, path: str, start: int, digest: hashlib._Hash) -> None:
         self.sizes: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._is_wanted = True
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(path, start, digest), daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
-    def end(self, *, is_wanted: bool) -> BaseException | None:
-        """Wait until it is done; at once, if the digest is not wanted any more.
-
-        :return: why the digest is not complete
-        """
-        self._is_wanted = is_wanted
+    def end(self) -> BaseException | None:
+        """Wait until it is done; return why the digest is not complete."""
         self._thread.join()
         return self._error
 
@@ -179,7 +178,7 @@ class _Follower:
             with open(path, "rb", buffering=0) as file:
                 file.seek(start)
                 buffer = memoryview(bytearray(_CHUNK))
-                while self._is_wanted and (left := self.sizes.get()):
+                while left := self.sizes.get():
                     while left:
                         count = file.readinto(buffer[:left])
                         if not count:
