@@ -102,6 +102,7 @@ class Books:
     :ivar refused: the lines of the errors
     :ivar slowest: seconds of the longest put
     :ivar losses: what the journals themselves say against the promise
+    :ivar size: bytes of all whole lines
     """
 
     def __init__(self, text: bytes) -> None:
@@ -110,8 +111,10 @@ class Books:
         self.refused: list[dict[str, Any]] = []
         self.slowest = 0.0
         self.losses: list[str] = []
-        for line in text.split(b"\n")[:-1]:  # a killed writer may leave half a line
-            self._enter(json.loads(line))
+        self.size = text.rfind(b"\n") + 1
+        for line in text[: self.size].splitlines():
+            begins = line.rfind(b'{"do": ')  # a killed writer may leave half a line, without an end
+            self._enter(json.loads(line[begins:]))
 
     def _enter(self, line: dict[str, Any]) -> None:
         self.slowest = max(self.slowest, line.get("seconds", 0.0))
