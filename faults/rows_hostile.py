@@ -5,6 +5,7 @@ from __future__ import annotations
 from .betrayal import betray
 from .foreign import trespass
 from .odd_files import attach_oddities
+from .odd_json import feed
 from .row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -24,6 +25,15 @@ ROWS: tuple[Row, ...] = (
         scaled=60,
         full=1000,
         controls=("opens whatever there is",),
+        unit="attacks",
+    ),
+    Row(
+        number="H5",
+        what="JSON that is too much, or none",
+        trial=feed,
+        scaled=75,
+        full=1000,
+        controls=("reads any JSON",),
         unit="attacks",
     ),
     Row(
