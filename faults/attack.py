@@ -34,8 +34,12 @@ def attacked(bench: Bench, plan: Callable[[Child], None], **options: Any) -> Out
 
 
 def tell(child: Child, runs: Iterable[list[str]]) -> None:
-    """Write down the losses of each run, for `attacked`."""
-    told = list(runs)
+    """Write down the losses of each run, for `attacked`; of a broken variant, up to the first."""
+    told = []
+    for losses in runs:
+        told.append(losses)
+        if losses and child.broken:
+            break
     with open(child.beside("told"), "w") as file:
         json.dump(told, file)
 

@@ -39,9 +39,38 @@ def _trust_the_folder() -> None:
     vars(_place)["_check_owner"] = lambda *_: None
 
 
+def _trust_dumps() -> None:
+    """Open whatever a dump names."""
+    from e3_event._attachment import Attachment
+    from e3_event._files import open_regular
+
+    Attachment.open = lambda self: open_regular(self.path)  # type: ignore[method-assign]
+
+
+def _trust_paths() -> None:
+    """Open whatever there is."""
+    from e3_event import _attachment
+    from e3_event.spool import _blobs, _stored
+
+    for module in (_attachment, _blobs, _stored):
+        vars(module)["open_regular"] = lambda path: open(path, "rb")  # noqa: SIM115  as the one it replaces
+
+
+def _trust_json() -> None:
+    """Read a dump as the json module reads it."""
+    import json
+
+    from e3_event import _codec, _event
+
+    vars(_event)["_decode_dump"] = lambda raw, origin: _codec.Dump(**json.loads(raw))
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     "trusts its checksums": _trust_rows,
     "does not look at its mark": _trust_the_end,
     "does not verify attachments": _trust_blobs,
     "does not look at its folder": _trust_the_folder,
+    "opens whatever there is": _trust_paths,
+    "reads any JSON": _trust_json,
+    "opens whatever a dump names": _trust_dumps,
 }

@@ -25,6 +25,7 @@ class Child:
     """What a plan gets.
 
     :ivar folder: path of the spool
+    :ivar broken: the broken variant that it uses
     :ivar options: what the row said beyond that
     :ivar told: path of the journal, which all processes of a trial share
     """
@@ -33,6 +34,7 @@ class Child:
         from .promise import Journal  # imports the spool, which is broken by now if it has to be
 
         self.folder: str = spec["folder"]
+        self.broken: str | None = spec["broken"]
         self.options: dict[str, Any] = spec["options"]
         self.random = Random(spec["seed"])
         self.files: str = spec["files"]

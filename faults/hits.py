@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from .stock import flip
+from .damage import flip
 
 PAGE = 4096
 #: Bytes of the head of a write-ahead log.

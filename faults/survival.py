@@ -13,7 +13,8 @@ from e3_event.spool._check import check
 from e3_event.spool._deliveries import State
 from e3_event.spool._fsck._findings import Finding, Kind
 
-from .stock import LATER, Delivered, Stock, digests, states_of
+from .damage import digests, states_of
+from .stock import LATER, Delivered, Stock
 
 if TYPE_CHECKING:
     from .hits import Hit

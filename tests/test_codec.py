@@ -162,6 +162,7 @@ def deep(levels: int) -> Any:
         (json.dumps(dump_with(data={"name": "n"})), "`data` needs a uid"),
         (json.dumps(dump_with(data={"uid": "u", "name": ["n"]})), "`data` needs a name"),
         (json.dumps(dump_with(version=99)), "dump format 99 is newer"),
+        (json.dumps(dump_with(version=-(2**63) - 1)), "there is no format -9223372036854775809"),
         (
             json.dumps(dump_with(data={"uid": "u", "name": "n", "x": deep(MAX_DEPTH + 5)})),
             "out of range.*depth",

@@ -94,6 +94,22 @@ def test_a_closed_event_refuses_changes(log: Path) -> None:
     assert "a" not in event
 
 
+@pytest.mark.parametrize("key", ["name", "uid"])
+def test_a_name_that_can_not_be_shown_keeps_no_error_from_being_told(key: str, tmp_path: Path) -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    for value, shown in ((10**5000, "<int>"), (deep, "<list>")):
+        event = Event("x", uid="u")
+        setattr(event, key, value)
+        assert f"{key}={shown}" in repr(event)
+        with pytest.raises(EventError, match="can't be dumped"):
+            event.dump(tmp_path)
+        event.close()
+        with pytest.raises(EventError, match=f"{shown}.* closed"):
+            event.x = 1
+
+
 def test_leaving_the_block_closes_and_lets_the_exception_through() -> None:
     with pytest.raises(ZeroDivisionError), Event("x") as event:
         _ = 1 / 0

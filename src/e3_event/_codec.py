@@ -155,6 +155,8 @@ def decode_dump(raw: bytes, origin: str) -> Dump:
         raise EventError(
             f"dump format {dump.version} is newer than this e3-event reads ({VERSION}); upgrade it", origin
         )
+    if dump.version < 0:
+        raise EventError(f"no event dump: there is no format {dump.version}", origin)
     for key in ("name", "uid"):
         if not isinstance(dump.data.get(key), (str, int)):
             raise EventError(f"no event dump: `data` needs a {key}, a text", origin)

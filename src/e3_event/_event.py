@@ -56,6 +56,20 @@ def _utc(second: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
+def _text(show: Callable[[Any], str], value: Any) -> str:
+    """Show what may be anything: an int of too many digits or what is nested too deep can't be shown."""
+    try:
+        return show(value)
+    except Exception:  # noqa: BLE001  a foreign __repr__ may raise anything
+        return f"<{type(value).__name__}>"
+
+
+def _called(data: dict[str, Any]) -> str:
+    """Name and uid, for errors."""
+    name, uid = (_text(str, data.get(key)) for key in ("name", "uid"))
+    return f"{name} ({uid})"
+
+
 class Event:
     """Something that happened and that other services shall hear of.
 
@@ -134,10 +148,11 @@ class Event:
         return {k: dict(v) if type(v) is dict else v for k, v in self.__dict__.items()}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self._data.get('name')!r}, uid={self._data.get('uid')!r})"
+        name, uid = (_text(repr, self._data.get(key)) for key in ("name", "uid"))
+        return f"{type(self).__name__}(name={name}, uid={uid})"
 
     def _refuse(self) -> NoReturn:
-        raise EventError(f"event {self._data['name']} ({self._data['uid']}) closed")
+        raise EventError(f"event {_called(self._data)} closed")
 
     def set_formatter(self, key: str, fun: Callable[[str, Any], dict[str, Any]]) -> None:
         """Set how `as_dict` shows one data key.
@@ -328,7 +343,7 @@ class Snapshot(Event):
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise EventError(f"a snapshot of event {self._data['name']} ({self._data['uid']}) is read-only")
+        raise EventError(f"a snapshot of event {_called(self._data)} is read-only")
 
     def set_formatter(self, key: str, fun: Callable[[str, Any], dict[str, Any]]) -> NoReturn:
         self._refuse()

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from faults.stock import Stock, digests, edit, flip, kinds, rows
+from faults.damage import digests, edit, flip, kinds, rows
+from faults.stock import Stock
 
 from e3_event import Event
 from e3_event._errors import SpoolError

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import apsw
 import pytest
-from faults.stock import CHAT, MAIL, Stock, digests, edit, flip, kinds, repaired, rows
+from faults.damage import digests, edit, flip, kinds, repaired, rows
+from faults.stock import CHAT, MAIL, Stock
 
 from e3_event import Event
 from e3_event._errors import SpoolError

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.stock import digests, rows
+from faults.damage import digests, rows
 
 from cli.command import e3_event
 from e3_event import Event, EventHandler
