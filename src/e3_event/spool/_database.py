@@ -123,7 +123,7 @@ class Database:
         return not header.is_intact or sum(frame.is_valid for frame in committed) < frames
 
     def _frames_found(self) -> int:
-        """Pages that SQLite finds in the log; waits for a commit that is under way, as SQLite does not here."""
+        """Pages that SQLite finds in the log; waits for a commit under way, as SQLite does not here."""
         tries = 0
         while True:
             try:
