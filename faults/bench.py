@@ -163,13 +163,13 @@ class Bench:
         """Tell the children that wait for it."""
         tell(self.journal, word)
 
-    def wait_for(self, word: str) -> None:
+    def wait_for(self, word: str, seconds: float = PATIENCE) -> None:
         """Wait until a child tells this.
 
         :raises HangError: none does
         """
         try:
-            wait_for(self.journal, word)
+            wait_for(self.journal, word, seconds)
         except TimeoutError as error:
             raise HangError(f"no process came to say {word}") from error
 

@@ -35,15 +35,15 @@ def fork_and_end(bench: Bench) -> Outcome:
 
     One of those that it forked lives on, while another process comes and goes.
     """
-    is_broken = bench.broken is not None
-    parent = bench.child(raise_family, patience=LITTLE_PATIENCE if is_broken else PATIENCE)
+    patience = PATIENCE if bench.broken is None else LITTLE_PATIENCE
+    parent = bench.child(raise_family, patience=patience)
     bench.hear(parent, "forked")
     time.sleep(bench.random.uniform(0, 0.05))  # the moment is the fault
     os.kill(parent.pid, signal.SIGTERM)
     code = bench.finish(parent, exits=None)
     bench.finish(bench.child(visit))
     bench.tell("visited")
-    bench.wait_for("orphan-done")
+    bench.wait_for("orphan-done", patience)
     losses = bench.losses()
     if code not in (-signal.SIGTERM, 143):
         losses.append(f"ended with {code}: {bench.stderr()}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Scale(NamedTuple):
-    """How much of it.
+    """How much of it. What waits must take far longer than the patience, or nobody sees what goes first.
 
     :ivar waiting: events that wait
     :ivar rate: deliveries a second that the handler is configured for

@@ -15,12 +15,12 @@ def tell(journal: str, word: str) -> None:
         pass
 
 
-def wait_for(journal: str, word: str) -> None:
+def wait_for(journal: str, word: str, seconds: float = PATIENCE) -> None:
     """Wait until somebody tells a word.
 
     :raises TimeoutError: nobody does
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not os.path.exists(f"{journal}.{word}"):
         if time.monotonic() > deadline:
             raise TimeoutError(word)

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from e3_event import Event
@@ -228,6 +229,23 @@ def test_a_deleted_or_replaced_spool_is_noticed(spool: Spool, tmp_path: Path) ->
     database.write_bytes(content)
     with pytest.raises(SpoolError, match="was replaced while it was in use"):
         spool.put(Event("y"))
+
+
+def test_a_commit_under_way_does_not_keep_a_spool_from_being_opened(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy:
+        tries = 3
+
+        def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+            assert mode == apsw.SQLITE_CHECKPOINT_NOOP
+            self.tries -= 1
+            if self.tries:
+                raise apsw.BusyError("database is locked")
+            return 7, 0
+
+    monkeypatch.setattr(spool._database, "connection", Busy())
+    assert spool._database._frames_found() == 7
 
 
 def test_what_is_no_spool_is_refused(tmp_path: Path) -> None:

@@ -125,11 +125,21 @@ class Database:
         header = read_header(self._log) if frames else None
         if header is None or (header.salt ^ salt).bit_count() > (0 if header.is_intact else 1):
             return False  # another log, which says nothing of the one that was marked
-        found, _ = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-        if found >= frames:
+        if self._frames_found() >= frames:
             return False
         committed = islice(read_frames(self._log, salt), frames)
         return not header.is_intact or sum(frame.is_valid for frame in committed) < frames
+
+    def _frames_found(self) -> int:
+        """Pages that SQLite finds in the log; waits for a commit under way, as SQLite does not here."""
+        tries = 0
+        while True:
+            try:
+                return self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
+            except apsw.BusyError:
+                if not _wait_for_others(tries):
+                    raise
+                tries += 1
 
     def _note_loss(self, cut: tuple[int, int] | None) -> None:
         """Note that the end of the database is missing, before anything takes its place.
