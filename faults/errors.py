@@ -67,7 +67,9 @@ def fail_a_call(bench: Bench) -> Outcome:
     if call in _SYNCS:
         losses += _acknowledged_after(log, bench.spool) + _still_usable(bench)
     repair(bench.spool)
-    losses += bench.losses(may_leave_out=call == "openat")  # it may be that of a file to attach
+    losses += bench.losses(
+        may_leave_out=(call, answer) == ("openat", "EIO")
+    )  # it may be that of a file to attach
     return Outcome.of([f"{what}: {loss}" for loss in losses])
 
 

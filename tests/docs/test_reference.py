@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from faults.rows import ROWS
 
 import e3_event
 from e3_event import handler_tools, testing
@@ -128,8 +129,8 @@ def test_the_keys_of_the_configuration_file_and_no_others_are_explained(table: s
 
 
 def clauses() -> dict[str, str]:
-    """The numbered clauses of guarantees.md: title -> text."""
-    parts = re.split(r"^## (\d+\. .*)$", (DOCS / "guarantees.md").read_text(), flags=re.MULTILINE)
+    """The clauses of guarantees.md: title -> text."""
+    parts = re.split(r"^## (.*)$", (DOCS / "guarantees.md").read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -139,6 +140,11 @@ def test_the_tests_that_a_guarantee_names_are_there(clause: str) -> None:
     assert named, "a clause without a test"
     missing = [f"{file}::{test}" for file, test in named if test not in functions_of(ROOT / file)]
     assert missing == []
+
+
+def test_each_fault_row_holds_a_guarantee() -> None:
+    named = re.findall(r"^- fault rows? (.*)$", (DOCS / "guarantees.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"H?\d+", " ".join(named))) == {str(row.number) for row in ROWS}
 
 
 @cache

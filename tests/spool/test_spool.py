@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -409,3 +410,36 @@ def test_a_snapshot_that_is_there_is_not_acknowledged_once_the_disk_has_failed(t
     spool._database.break_off("fsync failed")
     with pytest.raises(SpoolError, match="the disk has failed"):
         spool.put(snapshot)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_lack_of_descriptors_costs_no_attachment(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "log").write_bytes(b"all of it")
+    event = Event("build")
+    event.attach_file(str(tmp_path / "log"))
+    snapshot = event.snapshot()
+    with monkeypatch.context() as patch:
+
+        def lack(_: object) -> None:
+            raise OSError(number, os.strerror(number), str(tmp_path / "log"))
+
+        patch.setattr("e3_event._attachment.Attachment.open", lack)
+        with pytest.raises(SpoolError, match=f"can't be kept: .* {os.strerror(number)}: '{tmp_path}/log'"):
+            spool.put(snapshot)
+    (attached,) = attachments(spool.read(spool.put(snapshot)))
+    with attached.open() as file:
+        assert file.read() == b"all of it"
+
+
+def test_what_is_committed_is_acknowledged_though_no_descriptor_is_left_for_a_look_at_the_log(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("e3_event.spool._database.read_header", lambda _: os.open("/", os.O_RDWR))
+        first = spool.put(Event("first"))
+    assert spool.read(first)["name"] == "first"
+    assert spool._database.mark.log() == (0, 0)
+    spool.put(Event("second"))
+    assert spool._database.mark.log()[1] > 0

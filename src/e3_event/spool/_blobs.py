@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -239,4 +240,6 @@ def _open(attachment: Attachment) -> BufferedReader:
     try:
         return attachment.open()
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # nothing is wrong with the file: it can be had later
+            raise
         raise UnreadableError(error.errno, error.strerror or str(error)) from error

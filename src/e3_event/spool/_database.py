@@ -304,8 +304,15 @@ class Database:
         self._is_noted = True
         pages = self._wal_pages
         salt, before = self._log_is
-        if pages <= before and (header := read_header(self._log)) is not None:  # it began anew
-            salt = header.salt
+        if pages <= before:  # it began anew
+            try:
+                header = read_header(self._log)
+            except (
+                OSError
+            ):  # no descriptor is left; what is committed is committed, and the next one looks again
+                self.mark.note_log(0, 0)
+                return
+            salt = header.salt if header else salt
         self._log_is = salt, pages
         self.mark.note_log(salt, pages)
 
