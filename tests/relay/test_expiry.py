@@ -136,6 +136,19 @@ def test_what_is_given_up_is_a_dead_letter_that_can_be_requeued(post: Post) -> N
     assert len(handler.events) == MANY
 
 
+def test_what_is_replayed_during_an_outage_has_its_time_again(post: Post) -> None:
+    handler = Sinking()
+    relay = post.relay(handler)
+    post.put("old")
+    assert relay.run_once(60)
+    handler.is_down = True
+    post.put(*range(MANY))
+    pass_time(post, relay, 6 * DAY)
+    assert post.spool.ledger.replay("h0", 0.0)["h0"] > 0
+    pass_time(post, relay, 2 * HOUR)  # it is still down
+    assert post.states().get("old") is not State.DEAD
+
+
 @pytest.mark.parametrize("jump", [10 * YEAR, -10 * YEAR])
 def test_a_clock_that_jumps_gives_up_nothing(post: Post, jump: float) -> None:
     handler = Sinking()

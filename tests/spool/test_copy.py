@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from e3_event.spool import _copy
 from e3_event.spool._copy import copy
 
 CHUNK = 1 << 18
@@ -34,3 +37,20 @@ def test_a_digest_that_can_not_be_made_fails_the_copy(tmp_path: Path, size: int)
     (tmp_path / "source").write_bytes(bytes(size))
     with open(tmp_path / "source", "rb") as source, pytest.raises(MemoryError):
         copy(b"", source, str(tmp_path / "copy"), [hashlib.sha256(), Exhausted()])  # type: ignore[list-item]
+
+
+def test_a_thread_that_hashes_ends_with_a_copy_that_was_interrupted_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_copy, "_LOOK", 0.01)
+    monkeypatch.setattr(_copy._Hashing, "__exit__", interrupted)
+    (tmp_path / "source").write_bytes(bytes(3 * CHUNK))
+    before = set(threading.enumerate())
+    with open(tmp_path / "source", "rb") as source, contextlib.suppress(KeyboardInterrupt):
+        copy(b"", source, str(tmp_path / "copy"), [hashlib.sha256()])
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()

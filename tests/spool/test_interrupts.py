@@ -125,7 +125,9 @@ def test_a_fork_that_is_interrupted_waits_on_for_what_other_threads_do(
             is_locked.append(spool._database._lock.locked())
 
     def interrupt() -> None:
-        while len(_database._held) < len(_database._connections):  # all but the last one, which is read
+        while sum(map(len, _database._held.values())) < len(
+            _database._connections
+        ):  # all but the last one, which is read
             threading.Event().wait(0.001)
         interrupt_main()
         ends.set()
@@ -182,3 +184,23 @@ def test_a_forked_process_that_outlives_its_parent_loses_nothing(tmp_path: Path)
     os.close(wait)
     spool = Spool(path)
     assert [spool.read(snapshot_id)["name"] for snapshot_id in put] == ["before", "after"]
+
+
+def test_a_second_thread_that_forks_waits_for_the_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    done = threading.Event()
+
+    def fork() -> None:
+        _database._before_fork()
+        done.set()
+        _database._after_fork()
+
+    _database._before_fork()
+    second = threading.Thread(target=fork)
+    second.start()
+    assert not done.wait(0.2)
+    _database._after_fork()
+    _database._after_fork()  # repeated, as it is registered twice
+    assert done.wait(30)
+    second.join()
+    spool.put(Event("x"))

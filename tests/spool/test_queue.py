@@ -627,3 +627,24 @@ def test_a_wait_that_the_sink_wished_for_is_kept_by_the_next_worker(desk: Desk) 
     desk.clock.advance(3600)
     assert desk.queue.acquire()
     assert desk.queue.turn([], 1) == []
+
+
+def test_what_a_commit_took_that_raised_but_stands_is_given_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.put(*numbers(10))
+    assert desk.queue.acquire()
+    one, two = desk.queue.turn([], 2)
+    with monkeypatch.context() as patch:
+
+        def fail(_: object) -> None:
+            raise OSError("out of descriptors")
+
+        patch.setattr("e3_event.spool._database.Database._note_log", fail)
+        done = [desk.verdict(one), desk.verdict(two)]
+        with pytest.raises(OSError, match="out of descriptors"):
+            desk.queue.turn(done, 5)
+    desk.queue.release(done)
+    heir = desk.new_queue()
+    assert heir.acquire()
+    assert desk.drain(heir, 3) == numbers(10)[2:]

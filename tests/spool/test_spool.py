@@ -443,3 +443,39 @@ def test_what_is_committed_is_acknowledged_though_no_descriptor_is_left_for_a_lo
     assert spool._database.mark.log() == (0, 0)
     spool.put(Event("second"))
     assert spool._database.mark.log()[1] > 0
+
+
+DISK_WITHOUT_ROOM_FOR_THE_DATABASE = """
+import os, resource, signal, sys
+from e3_event import Event
+from e3_event.spool import Spool
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+spool = Spool(sys.argv[1])
+for _ in range(8):
+    spool.put_many([Event("x", text="x" * 15_000) for _ in range(200)])
+spool._database.connection.wal_checkpoint(mode=3)
+size = os.path.getsize(sys.argv[1] + "/spool.db")
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+for _ in range(400):
+    spool.put(Event("x", text="x" * 15_000))
+assert spool._database._wal_pages > 1500, spool._database._wal_pages
+"""
+
+
+def test_a_log_that_can_not_be_written_back_yet_fails_no_commit(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DISK_WITHOUT_ROOM_FOR_THE_DATABASE, str(tmp_path / "spool")]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_a_process_that_saw_its_disk_fail_goes_on_no_more_whatever_it_can_note(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "chmod", fail)
+    spool._database.break_off("fsync failed")
+    for _ in range(2):
+        with pytest.raises(SpoolError, match="the disk has failed"):
+            spool.put(Event("x"))

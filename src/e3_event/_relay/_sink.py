@@ -62,7 +62,9 @@ class Sink:
         self.probe = min(lane.probe, now + self._policy.longest)  # the clock may have been set back
 
     def save(self, lane: Lane) -> None:
-        """Leave it to later workers."""
+        """Leave it to later workers; what waits has its time again if a person has decided so meanwhile."""
+        if not lane.outage:
+            self._outage = self._outage[-1:]
         lane.failures, lane.down, lane.reason, lane.probe = self.failures, self.down, self.reason, self.probe
         lane.failed, lane.outage = list(self._failed), self._outage
 

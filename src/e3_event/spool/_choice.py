@@ -183,6 +183,7 @@ class Choice:
 
 
 def seq_of(found: Found | int) -> int:
+    """The number of an event, which may be all that is known of it."""
     return found if isinstance(found, int) else found.seq
 
 

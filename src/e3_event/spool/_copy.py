@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Bytes that are copied at once: they fit into a processor's cache.
 _CHUNK = 1 << 18
+#: Seconds after which a thread that waits for more looks whether anybody still writes.
+_LOOK = 1.0
 
 
 class SyncError(OSError):
@@ -132,7 +135,7 @@ class _Hashing:
             self._first = chunk
             return
         if not self._followers:
-            self._followers = [_Follower(self._path, self._start, digest) for digest in self._digests]
+            self._followers = [_Follower(self._path, self._start, digest, self) for digest in self._digests]
             for follower in self._followers:
                 follower.start()
             self._tell(len(self._first))
@@ -157,13 +160,15 @@ class _Hashing:
 class _Follower:
     """A thread that updates a digest with what is written to a file.
 
+    :param owner: ends with it
     :ivar sizes: so many bytes were written; 0: that was all
     """
 
-    def __init__(self, path: str, start: int, digest: hashlib._Hash) -> None:
+    def __init__(self, path: str, start: int, digest: hashlib._Hash, owner: object) -> None:
         self.sizes: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(path, start, digest), daemon=True)
+        self._owner = weakref.ref(owner)
 
     def start(self) -> None:
         self._thread.start()
@@ -173,12 +178,21 @@ class _Follower:
         self._thread.join()
         return self._error
 
+    def _next(self) -> int:
+        """How much was written; 0: that was all, or the one that writes was interrupted and is gone."""
+        while True:
+            try:
+                return self.sizes.get(timeout=_LOOK)
+            except queue.Empty:
+                if self._owner() is None:
+                    return 0
+
     def _run(self, path: str, start: int, digest: hashlib._Hash) -> None:
         try:
             with open(path, "rb", buffering=0) as file:
                 file.seek(start)
                 buffer = memoryview(bytearray(_CHUNK))
-                while left := self.sizes.get():
+                while left := self._next():
                     while left:
                         count = file.readinto(buffer[:left])
                         if not count:

@@ -62,6 +62,7 @@ class Database:
         self.path = path
         self._log = f"{path}-wal"
         self._identity = _create(path)
+        self._failure = ""  # of its disk, which this process has seen
         self._check_usable()
         if os.path.getsize(path) == 0 and read_header(self._log):  # which SQLite would delete
             raise SpoolError("the database is empty, its log is not; run `e3-event fsck --repair`", path)
@@ -125,7 +126,7 @@ class Database:
         header = read_header(self._log) if frames else None
         if header is None or (header.salt ^ salt).bit_count() > (0 if header.is_intact else 1):
             return False  # another log, which says nothing of the one that was marked
-        if self._frames_found() >= frames:
+        if self._frames_found() >= frames or read_header(self._log) != header:  # it has begun anew meanwhile
             return False
         committed = islice(read_frames(self._log, salt), frames)
         return not header.is_intact or sum(frame.is_valid for frame in committed) < frames
@@ -245,8 +246,9 @@ class Database:
         The database loses its owner's right to write, which each of them looks at before it says that
         something is committed.
         """
-        self._is_fit = False
-        os.chmod(self.path, 0o400)
+        self._failure, self._is_fit = reason, False
+        with contextlib.suppress(OSError):
+            os.chmod(self.path, 0o400)
         with contextlib.suppress(OSError):
             write_reason(self.path, reason)
 
@@ -275,6 +277,11 @@ class Database:
     def _check_usable(self) -> None:
         """Is it still the same file, and may it be used? Who asks after a commit can rely on the answer."""
         self._is_fit = False
+        if self._failure:
+            raise SpoolError(
+                f"the disk has failed ({self._failure}); run `e3-event fsck --repair`, and open it again",
+                self.path,
+            )
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -293,8 +300,10 @@ class Database:
         """Write the WAL back when it is long; called after each commit."""
         self._wal_pages, self._is_noted = pages, False
         if pages >= CHECKPOINT:
-            with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # somebody else does it
+            try:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error as error:  # what is committed is in the log, and is written back another time
+                self._ours(error)
         return apsw.SQLITE_OK
 
     def _note_log(self) -> None:
@@ -389,8 +398,8 @@ _opening = threading.Lock()
 _connections: list[Database] = []
 
 
-#: What is held while the process forks, in this order: `_opening`, and the locks of all connections.
-_held: list[threading.Lock] = []
+#: What a thread (by its number) holds while it forks: `_opening`, then the locks of all connections.
+_held: dict[int, list[threading.Lock]] = {}
 
 
 def _before_fork() -> None:
@@ -400,9 +409,10 @@ def _before_fork() -> None:
     what is held is noted in one go with getting it: inside of `extend`, such a handler is only called where
     it waits for a lock.
     """
+    held = _held.setdefault(threading.get_ident(), [])
     try:
         locks = chain([_opening], map(attrgetter("_lock"), _connections))
-        _held.extend(filter(methodcaller("acquire"), islice(locks, len(_held), None)))
+        held.extend(filter(methodcaller("acquire"), islice(locks, len(held), None)))
     except BaseException:
         _before_fork()
         raise
@@ -411,19 +421,26 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop().release()
+    """Release what this thread holds; each lock is released in one go with being taken out of the list."""
+    held = _held.get(threading.get_ident(), [])
+    with contextlib.suppress(IndexError):  # that was all
+        list(map(methodcaller("release"), iter(held.pop, None)))
 
 
 def _after_fork_in_child() -> None:
-    for database in _connections:
-        database._drop()
-    _connections.clear()
-    _after_fork()
+    try:
+        for database in _connections:
+            with contextlib.suppress(apsw.Error, OSError):
+                database._drop()
+    finally:
+        _connections.clear()
+        _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+    # Twice, as the handler of a signal may raise where the first of them begins; then the second does it.
+    os.register_at_fork(after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def _create(path: str) -> tuple[int, int]:

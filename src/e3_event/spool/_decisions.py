@@ -156,6 +156,7 @@ def _replay(database: Database, number: int, part: Range, since: float) -> int:
         found = [Range(run[0], run[-1]) for run in runs if run]
         if found:
             mine.lane.backlog = _joined([*mine.lane.backlog, *found])
+            mine.lane.outage = []  # of a sink that is down: what is replayed has its time from now on
             save(connection, mine)
     return sum(map(len, runs)) + len([seq for seq in again if seq > cursor])
 

@@ -11,7 +11,7 @@ from e3_event._ids import unique_id
 
 from . import _deliveries
 from ._blobs import Blobs
-from ._choice import Choice, seq_of
+from ._choice import Choice
 from ._deliveries import OPEN, Delivery, State
 from ._expiry import expire
 from ._pending import open_deliveries, owed, pending
@@ -81,8 +81,6 @@ class Queue:
         self.unpacker = Unpacker(database, Blobs(blobs.folder), subscriptions, clock)
         self._token = ""
         self._until = 0.0
-        self._lent: Sequence[Found | int] = ()  # what was taken last,
-        self._settled: list[Delivery] = []  # and what was written down of it
         self._is_turn_of_new = False
         self.number = number
         self.strict = strict
@@ -104,7 +102,7 @@ class Queue:
             self.has_suspects = self._return_lost(connection, mine, now)
             mine.lane.backlog = self._behind_new(mine, 0)
             self._renew(connection, mine, token, now)
-        self._token, self._lent, self._settled = token, (), []
+        self._token = token
         return True
 
     def turn(
@@ -131,11 +129,7 @@ class Queue:
         with self._database.writing() as connection:
             now = self._clock()
             mine = self._mine(connection)
-            lane = mine.lane
-            _deliveries.write(connection, done)
-            lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
-            if note is not None:
-                note(lane)
+            _write_down(connection, mine.lane, done, note)
             chosen: list[Found | int] = []
             again: dict[int, Delivery] = {}
             if limit:
@@ -146,9 +140,6 @@ class Queue:
                     self._is_turn_of_new = not self._is_turn_of_new
                     chosen, again = choice.take(limit, alone=alone, new_first=self._is_turn_of_new)
             self._renew(connection, mine, self._token, now)
-        self._settled += done
-        if limit:
-            self._lent, self._settled = chosen, []
         return self.unpacker.unpack(chosen, again) if chosen else []
 
     def catch_up(self) -> None:
@@ -198,24 +189,19 @@ class Queue:
             now = self._clock()
             mine = self._mine(connection)
             lane = mine.lane
-            _deliveries.write(connection, done)
-            lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
-            if note is not None:
-                note(lane)
+            _write_down(connection, lane, done, note)
             known = open_deliveries(connection, self.number, State.LOAN)
             back = [d._replace(state=State.AGAIN, due=now, updated=now) for d in known]
             _deliveries.write(connection, back)
-            tried = {delivery.seq for delivery in (*self._settled, *done, *known)}
-            untried = [seq for seq in map(seq_of, self._lent) if seq not in tried]
-            for first, last in reversed(lane.loan):  # what was never tried gets its place in the order back
-                oldest = min((seq for seq in untried if first <= seq <= last), default=0)
-                if oldest and last == lane.cursor:
-                    lane.cursor = oldest - 1
-                elif oldest:
-                    lane.backlog = [Range(oldest, last), *lane.backlog]
+            for part in reversed(lane.loan):  # what was never tried gets its place in the order back
+                untried = owed(connection, mine, part, 1)  # nobody else knows, if a commit raised but stands
+                if untried and part.last == lane.cursor:
+                    lane.cursor = untried[0] - 1
+                elif untried:
+                    lane.backlog = [Range(untried[0], part.last), *lane.backlog]
             lane.loan, lane.lease, lane.seen = [], "", now
             save(connection, mine)
-        self._token, self._lent, self._settled = "", (), []
+        self._token = ""
 
     @property
     def has_lease(self) -> bool:
@@ -287,7 +273,7 @@ class Queue:
     def _mine(self, connection: apsw.Connection) -> Subscription:
         mine = load(connection, self.number)
         if not self._token or mine.lane.lease != self._token:
-            self._token, self._lent, self._settled = "", (), []
+            self._token = ""
             raise LeaseLostError(f"another worker serves {mine.key.name} now", self._database.path)
         return mine
 
@@ -332,6 +318,16 @@ class Queue:
 _LIVE = 200
 #: So many events of others are passed over before that is written down.
 _FAR = 1000
+
+
+def _write_down(
+    connection: apsw.Connection, lane: Lane, done: Sequence[Delivery], note: Callable[[Lane], None] | None
+) -> None:
+    """Write down what became of deliveries, and what is known of the sink."""
+    _deliveries.write(connection, done)
+    lane.delivered += [delivery.state for delivery in done].count(State.DELIVERED)
+    if note is not None:
+        note(lane)
 
 
 def _after_crash(delivery: Delivery, now: float) -> Delivery:

@@ -153,7 +153,7 @@ class Room:
             reason = f"abandoned: nobody serves {subscription.key.name} any more"
             is_more = True
             while is_more:
-                given, is_more = self._give_up(subscription.id, reason)
+                given, is_more = self._give_up(subscription.id, unseen, reason)
                 count += given
         return count
 
@@ -168,13 +168,15 @@ class Room:
             save(connection, mine)
         return False
 
-    def _give_up(self, number: int, reason: str) -> tuple[int, bool]:
+    def _give_up(self, number: int, unseen: float, reason: str) -> tuple[int, bool]:
         """Make dead letters of some of what a subscription is owed, also of what was out with a dead worker.
 
-        :return: how many; and whether there may be more
+        :return: how many; and whether there may be more: not if somebody serves it again
         """
         with self._database.writing() as connection:
             mine, newest, now = load(connection, number), self._database.newest(), self._clock()
+            if mine.lane.forgotten or mine.lane.seen >= unseen:
+                return 0, False
             lost = open_deliveries(connection, number, State.LOAN)
             _deliveries.write(connection, [one._replace(state=State.AGAIN) for one in lost])
             mine.lane.backlog, mine.lane.loan = [*mine.lane.loan, *mine.lane.backlog], []
