@@ -45,7 +45,7 @@ class Scene:
         """What a dump may name."""
         inside = [str(self.folder / name) for name in ("small", "large", "link", "fifo", "absent", "")]
         odd = ["/etc/shadow", "/dev/zero", "/proc/self/environ", "nul\0", "", "/", "\n"]
-        return random.choice([*inside, *odd, os.path.relpath(self.folder / "small"), "/proc/self/root/etc"])
+        return random.choice([*inside, *odd, os.path.relpath(self.folder / "small"), "/proc/self/cwd"])
 
     def swap(self, random: Random) -> None:
         """Let the file that anybody may read be another one."""
