@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import signal
 import subprocess
@@ -14,10 +15,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import apsw
 import pytest
 
 from e3_event import Event
-from e3_event.spool import Spool, _database
+from e3_event.spool import Spool, _database, _forks
 from e3_event.spool._copy import copy
 
 SPOOL = os.path.dirname(_database.__file__)
@@ -125,9 +127,7 @@ def test_a_fork_that_is_interrupted_waits_on_for_what_other_threads_do(
             is_locked.append(spool._database._lock.locked())
 
     def interrupt() -> None:
-        while sum(map(len, _database._held.values())) < len(
-            _database._connections
-        ):  # all but the last one, which is read
+        while not _forks.opening.locked():  # then it waits for the lock of what is read
             threading.Event().wait(0.001)
         interrupt_main()
         ends.set()
@@ -191,16 +191,91 @@ def test_a_second_thread_that_forks_waits_for_the_first(tmp_path: Path) -> None:
     done = threading.Event()
 
     def fork() -> None:
-        _database._before_fork()
+        _forks._before()
         done.set()
-        _database._after_fork()
+        _forks._after()
 
-    _database._before_fork()
+    _forks._before()
     second = threading.Thread(target=fork)
     second.start()
     assert not done.wait(0.2)
-    _database._after_fork()
-    _database._after_fork()  # repeated, as it is registered twice
+    _forks._after()
+    _forks._after()  # repeated, as it is registered twice
     assert done.wait(30)
     second.join()
     spool.put(Event("x"))
+
+
+def test_a_fork_that_is_interrupted_anywhere_keeps_no_lock_and_no_inherited_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    for steps in itertools.count():
+        pid, told = fork_interrupted_after(steps, spool._database)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert "kept" not in told
+        assert not _forks.opening.locked(), told
+        assert not spool._database._lock.locked(), told
+        spool.put(Event("parent"))
+        if "nowhere" in told:
+            break
+    assert steps > 15
+
+
+def fork_interrupted_after(steps: int, database: _database.Database) -> tuple[int, str]:
+    """Fork, and be interrupted after so many steps in the code of the spool.
+
+    :return: the child, and where it, or this process, was interrupted, with what the child has kept
+    """
+    left, places = steps, ["nowhere"]
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal left
+        if event in ("call", "c_return") and frame.f_code.co_filename.startswith(SPOOL):
+            left -= 1
+            if left < 0:
+                sys.setprofile(None)
+                places[:] = [f"{frame.f_code.co_name}:{frame.f_lineno}"]
+                raise KeyboardInterrupt
+
+    read, write = os.pipe()
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    pid = os.fork()
+    sys.setprofile(before)
+    if pid == 0:
+        try:
+            kept = ["kept a lock"] * (_forks.opening.locked() or database._lock.locked())
+            with contextlib.suppress(apsw.ConnectionClosedError):
+                database.connection.pragma("user_version")
+                kept.append("kept its connection")
+            os.write(write, repr([*places, *kept]).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as pipe:
+        told = pipe.read().decode()
+    return pid, told if places == ["nowhere"] else f"{told.replace('nowhere', 'not here')}, {places}"
+
+
+def test_a_connection_that_can_not_be_settled_before_a_fork_keeps_no_other_one_from_it() -> None:
+    settled: list[str] = []
+
+    def fail() -> None:
+        raise OSError("its disk is gone")
+
+    locks = [threading.Lock(), threading.Lock()]
+    with _forks.opening:
+        _forks.watch(locks[0], fail, fail)
+        _forks.watch(locks[1], lambda: settled.append("second"), fail)
+    try:
+        with pytest.raises(OSError, match="its disk is gone"):
+            _forks._before()
+        assert settled == ["second"]
+        assert all(lock.locked() for lock in locks)
+    finally:
+        _forks._after()
+        for lock in locks:
+            _forks.forget(lock)
+    assert not any(lock.locked() for lock in locks)

@@ -8,8 +8,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
-from itertools import chain, islice
-from operator import attrgetter, methodcaller
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import apsw
@@ -17,7 +16,7 @@ import apsw
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._ids import unique_id
 
-from . import _totals
+from . import _forks, _totals
 from ._log import read_frames, read_header
 from ._mark import Mark
 from ._schema import MIGRATIONS
@@ -69,7 +68,7 @@ class Database:
         self._lock = threading.Lock()
         self._wal_pages, self._is_noted = 0, True
         self._log_is = (0, 1 << 62)  # its salt, and its pages when that was read
-        with _opening:
+        with _forks.opening:
             with self.errors():
                 self.connection = apsw.Connection(path, flags=_FLAGS)
                 try:
@@ -77,7 +76,7 @@ class Database:
                 except BaseException:
                     self.connection.close()
                     raise
-            _connections.append(self)
+            _forks.watch(self._lock, self._end_remains, self._drop)
 
     def _prepare(self) -> None:
         connection = self.connection
@@ -254,11 +253,11 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; only the process that opened it may."""
-        with _opening, self._lock:
+        with _forks.opening, self._lock:
             self.mark.note_log(0, 0)  # the last one to close it removes the log
             self.connection.close()
             self.mark.close()
-            _connections.remove(self)
+            _forks.forget(self._lock)
 
     def _drop(self) -> None:
         """Close the connection in a forked process, which has inherited it, but none of its locks on files.
@@ -270,8 +269,9 @@ class Database:
         Only memory and descriptors are given up: SQLite warns of more than that, which is the clean-up of the
         log, here switched off, and the rollback of a transaction, of which there is none when it forks.
         """
-        self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self.connection.close()
+        with contextlib.suppress(apsw.ConnectionClosedError):  # it is called again if it was interrupted
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self.connection.close()
         self.mark.close()
 
     def _check_usable(self) -> None:
@@ -390,57 +390,6 @@ def _wait_for_others(tries: int) -> bool:
     """
     time.sleep(_NAP)
     return tries * _NAP < BUSY
-
-
-#: Held while a connection is opened or closed.
-_opening = threading.Lock()
-#: Those of this process.
-_connections: list[Database] = []
-
-
-#: What a thread (by its number) holds while it forks: `_opening`, then the locks of all connections.
-_held: dict[int, list[threading.Lock]] = {}
-
-
-def _before_fork() -> None:
-    """Wait until no thread is inside of SQLite, whose locks a child would inherit held for ever.
-
-    If the handler of a signal raises here, Python prints that and forks all the same. So it waits on, and
-    what is held is noted in one go with getting it: inside of `extend`, such a handler is only called where
-    it waits for a lock.
-    """
-    held = _held.setdefault(threading.get_ident(), [])
-    try:
-        locks = chain([_opening], map(attrgetter("_lock"), _connections))
-        held.extend(filter(methodcaller("acquire"), islice(locks, len(held), None)))
-    except BaseException:
-        _before_fork()
-        raise
-    for database in _connections:
-        database._end_remains()
-
-
-def _after_fork() -> None:
-    """Release what this thread holds; each lock is released in one go with being taken out of the list."""
-    held = _held.get(threading.get_ident(), [])
-    with contextlib.suppress(IndexError):  # that was all
-        list(map(methodcaller("release"), iter(held.pop, None)))
-
-
-def _after_fork_in_child() -> None:
-    try:
-        for database in _connections:
-            with contextlib.suppress(apsw.Error, OSError):
-                database._drop()
-    finally:
-        _connections.clear()
-        _after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
-    # Twice, as the handler of a signal may raise where the first of them begins; then the second does it.
-    os.register_at_fork(after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def _create(path: str) -> tuple[int, int]:
