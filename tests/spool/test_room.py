@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from e3_event._errors import SpoolError, SpoolFullError
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
 from e3_event.spool._queue import Queue
-from e3_event.spool._room import _PATIENCE
+from e3_event.spool._room import _PATIENCE, Room
 from e3_event.spool._subscriptions import REFRESH
 from e3_event.testing import Clock
 
@@ -285,6 +286,31 @@ def test_what_was_tried_or_out_or_put_off_is_given_up_with_the_rest(tmp_path: Pa
         ).fetchall()
     assert rows == [(0, 980), (1, 20)]
     assert store.spool.queue(gone.number).is_empty()
+
+
+def test_giving_up_ends_where_somebody_comes_back_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    spool = Spool(tmp_path / "spool", retention=30 * DAY, clock=clock)
+    (number,) = spool.register([Key("away")])
+    spool.put_many([Event("x") for _ in range(5000)])
+    clock.advance(31 * DAY)
+    spool.purge()
+    clock.advance(2 * REFRESH)
+    back, give_up, given = spool.queue(number), Room._give_up, []
+
+    def and_come_back(room: Room, *arguments: Any) -> tuple[int, bool]:
+        given.append(give_up(room, *arguments))
+        assert back.has_lease or back.acquire()
+        return given[-1]
+
+    monkeypatch.setattr(Room, "_give_up", and_come_back)
+    spool.purge()
+    assert [count > 0 for count, _ in given] == [True, False]
+    left = 5000 - given[0][0]
+    assert left > 1000
+    assert len(back.turn([], left)) == left
 
 
 @pytest.mark.parametrize("jump", [40 * DAY, 3650 * DAY])
