@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from .events import make_files
 from .promise import Books, broken_promises
-from .words import PATIENCE, tell, wait_for
+from .words import PATIENCE, STACKS, tell, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -150,8 +151,12 @@ class Bench:
         :raises DiedError: it ends instead
         """
         assert process.stdout is not None
-        if not select.select([process.stdout], [], [], PATIENCE)[0]:
-            raise HangError(f"a process said nothing for {PATIENCE:.0f} s")
+        deadline = time.monotonic() + PATIENCE
+        while not select.select([process.stdout], [], [], 0.1)[0]:
+            if process.poll() is not None:  # while one that it forked lives on, and could say something
+                raise DiedError(f"instead of saying {line!r} it ended with {process.returncode}: {self.stderr()}")
+            if time.monotonic() > deadline:
+                raise HangError(f"a process said nothing for {PATIENCE:.0f} s: {self._stacks(process)}")
         said = process.stdout.readline().strip()
         if said != line:
             code = self.finish(process, exits=None)
@@ -185,8 +190,9 @@ class Bench:
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
+            stacks = self._stacks(process)
             self.kill(process)
-            raise HangError(f"a process hung for {seconds:.0f} s") from None
+            raise HangError(f"a process hung for {seconds:.0f} s: {stacks}") from None
         if exits is not None and code != exits:
             raise DiedError(f"ended with {code}: {self.stderr()}")
         return code
@@ -206,6 +212,15 @@ class Bench:
     def stderr(self) -> str:
         with open(self.path("stderr"), encoding="utf-8", errors="replace") as file:
             return file.read()[-2000:]
+
+    def _stacks(self, process: subprocess.Popen[str]) -> str:
+        """Where a child that hangs, and all that it started, are; they may be dead afterwards."""
+        start = os.path.getsize(self.path("stderr"))
+        os.killpg(process.pid, STACKS)
+        time.sleep(1.0)
+        with open(self.path("stderr"), encoding="utf-8", errors="replace") as file:
+            file.seek(start)
+            return file.read()
 
     def books(self) -> Books:
         """What was tried and acknowledged so far."""

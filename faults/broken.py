@@ -137,9 +137,6 @@ def _never_write_back() -> None:
         def wal_checkpoint(self, *_: Any, **__: Any) -> tuple[int, int]:
             return 0, 0
 
-        def set_wal_hook(self, hook: Any) -> None:
-            self.wal_autocheckpoint(0)
-
     apsw.Connection = Hoarding  # type: ignore[misc]
 
 

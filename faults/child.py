@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -10,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .broken import break_it
-from .words import tell, wait_for
+from .words import STACKS, tell, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +74,7 @@ class Child:
 
 
 def main() -> None:
+    faulthandler.register(STACKS)
     plan, spec = sys.argv[1], json.loads(sys.argv[2])
     break_it(spec["broken"])
     module, _, name = plan.partition(":")

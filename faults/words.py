@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 #: Seconds that a process may take.
 PATIENCE = 60.0
+#: The signal at which a process prints the stacks of its threads.
+STACKS = signal.SIGUSR2
 
 
 def tell(journal: str, word: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -279,3 +280,29 @@ def test_a_connection_that_can_not_be_settled_before_a_fork_keeps_no_other_one_f
         for lock in locks:
             _forks.forget(lock)
     assert not any(lock.locked() for lock in locks)
+
+
+#: The C library calls what sleeps when the interpreter is gone, and other threads run on meanwhile.
+ENDS_AMID_A_COMMIT = """
+import ctypes, sys, threading, time
+from e3_event import Event
+from e3_event.spool import Spool
+
+def put_on():
+    while True:
+        spool.put(Event("x"))
+
+libc = ctypes.CDLL(None)
+libc.__cxa_atexit(ctypes.cast(libc.usleep, ctypes.c_void_p), ctypes.c_void_p(600_000), None)
+spool = Spool(sys.argv[1])
+threading.Thread(target=put_on, daemon=True).start()
+time.sleep(0.1)
+sys.exit(3)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_process_can_end_while_a_thread_commits(tmp_path: Path) -> None:
+    slow_disk = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:delay_exit=400000")
+    command = [*slow_disk, sys.executable, "-c", ENDS_AMID_A_COMMIT, str(tmp_path / "spool")]
+    assert subprocess.run(command, check=False).returncode == 3

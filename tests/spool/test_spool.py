@@ -238,7 +238,10 @@ def test_a_commit_under_way_does_not_keep_a_spool_from_being_opened(
     class Busy:
         tries = 3
 
-        def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+        def set_busy_timeout(self, _: int) -> None:
+            pass
+
+        def wal_checkpoint(self, _: None, mode: int) -> tuple[int, int]:
             assert mode == apsw.SQLITE_CHECKPOINT_NOOP
             self.tries -= 1
             if self.tries:

@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 
@@ -23,10 +23,13 @@ from ._schema import MIGRATIONS
 from ._totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_T = TypeVar("_T")
 
 #: Seconds to wait for another process that writes.
 BUSY = 30.0
+_BUSY_MS = int(BUSY * 1000)
 _NAP = 0.0005
 #: Pages of the WAL after which it is written back.
 CHECKPOINT = 1000
@@ -51,6 +54,9 @@ class Database:
     A forked process opens its own; what it inherits is closed there at once, without a trace, and no lock in
     SQLite is inherited held, since forking waits for what is being done.
 
+    SQLite never calls us back (to wait for others, or after a commit): a thread that the end of the interpreter
+    finds in SQLite must not come back into it, which kills the process.
+
     :param path: of `spool.db`
     :ivar mark: the highest seq that was ever committed
     :raises SpoolError: it is no database of a spool, of a newer version (which is then not touched), or its
@@ -66,7 +72,7 @@ class Database:
         if os.path.getsize(path) == 0 and read_header(self._log):  # which SQLite would delete
             raise SpoolError("the database is empty, its log is not; run `e3-event fsck --repair`", path)
         self._lock = threading.Lock()
-        self._wal_pages, self._is_noted = 0, True
+        self._wal_pages = 0
         self._log_is = (0, 1 << 62)  # its salt, and its pages when that was read
         with _forks.opening:
             with self.errors():
@@ -80,7 +86,7 @@ class Database:
 
     def _prepare(self) -> None:
         connection = self.connection
-        connection.set_busy_handler(_wait_for_others)
+        connection.set_busy_timeout(_BUSY_MS)
         version = connection.pragma("user_version")
         if version > len(MIGRATIONS):
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -94,7 +100,7 @@ class Database:
         connection.pragma("cell_size_check", True)
         connection.pragma("journal_size_limit", CHECKPOINT * 4096)
         self.mark = Mark(os.path.join(os.path.dirname(self.path), MARK))
-        connection.set_wal_hook(self._committed)
+        connection.wal_autocheckpoint(0)  # `_write_back` does it
         noted = self.mark.log()
         is_cut = self._log_is_cut(*noted)
         if version == 0 and is_cut:  # all of it is in the log still, which a new schema would overwrite
@@ -132,14 +138,7 @@ class Database:
 
     def _frames_found(self) -> int:
         """Pages that SQLite finds in the log; waits for a commit under way, as SQLite does not here."""
-        tries = 0
-        while True:
-            try:
-                return self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
-            except apsw.BusyError:
-                if not _wait_for_others(tries):
-                    raise
-                tries += 1
+        return self._patiently(self.connection.wal_checkpoint, None, apsw.SQLITE_CHECKPOINT_NOOP)[0]
 
     def _note_loss(self, cut: tuple[int, int] | None) -> None:
         """Note that the end of the database is missing, before anything takes its place.
@@ -217,8 +216,9 @@ class Database:
             self._check_wal()
             with self._transaction():
                 yield self.connection
-            self._check_usable()
             self._note_log()
+            self._write_back()
+            self._check_usable()
 
     def write_one(self, sql: str, values: tuple[object, ...]) -> int:
         """Execute a single INSERT, which is a transaction of its own, and cheaper than `writing`.
@@ -232,10 +232,12 @@ class Database:
                     self._check_usable()
                 if self._wal_pages > CHECKPOINT:
                     self._check_wal()
-                self.connection.execute(sql, values)
-                self._check_usable()
+                self._patiently(self.connection.execute, sql, values)
+                seq = self.connection.last_insert_rowid() if self.connection.changes() else 0
                 self._note_log()
-                return self.connection.last_insert_rowid() if self.connection.changes() else 0
+                self._write_back()
+                self._check_usable()
+                return seq
             except apsw.Error as error:
                 raise self._ours(error) from error
 
@@ -296,34 +298,30 @@ class Database:
             )
         self._is_fit = True
 
-    def _committed(self, connection: apsw.Connection, _name: str, pages: int) -> int:
-        """Write the WAL back when it is long; called after each commit."""
-        self._wal_pages, self._is_noted = pages, False
-        if pages >= CHECKPOINT:
-            try:
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            except apsw.Error as error:  # what is committed is in the log, and is written back another time
-                self._ours(error)
-        return apsw.SQLITE_OK
-
     def _note_log(self) -> None:
-        """Note how far the log goes after a commit."""
-        if self._is_noted:
-            return
-        self._is_noted = True
-        pages = self._wal_pages
-        salt, before = self._log_is
-        if pages <= before:  # it began anew
-            try:
+        """Note how far the log goes after a commit. What is committed is committed, so nothing is raised."""
+        try:
+            pages = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
+            salt, before = self._log_is
+            if pages <= before:  # it began anew
                 header = read_header(self._log)
-            except (
-                OSError
-            ):  # no descriptor is left; what is committed is committed, and the next one looks again
-                self.mark.note_log(0, 0)
-                return
-            salt = header.salt if header else salt
+                salt = header.salt if header else salt
+        except (apsw.Error, OSError) as error:  # as where no descriptor is left; the next one looks again
+            if isinstance(error, apsw.Error):
+                self._ours(error)
+            self.mark.note_log(0, 0)
+            return
+        self._wal_pages = pages
         self._log_is = salt, pages
         self.mark.note_log(salt, pages)
+
+    def _write_back(self) -> None:
+        """Write the WAL back when it is long. What is committed is in it, so nothing is raised."""
+        if self._wal_pages >= CHECKPOINT:
+            try:
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error as error:  # it is written back another time
+                self._ours(error)
 
     def _check_wal(self) -> None:
         """Keep the WAL below its cap."""
@@ -338,7 +336,7 @@ class Database:
                 self._wal_pages = 0
                 return
         finally:
-            connection.set_busy_handler(_wait_for_others)
+            connection.set_busy_timeout(_BUSY_MS)
         raise SpoolFullError(
             "the write-ahead log is full, as some process has been reading the spool for long; stop it",
             self.path,
@@ -349,12 +347,33 @@ class Database:
         execute = self.connection.execute
         self._end_remains()
         try:
-            execute("BEGIN IMMEDIATE")
+            self._patiently(execute, "BEGIN IMMEDIATE")
             yield
             execute("COMMIT")
         except BaseException:
             self._end_remains()
             raise
+
+    def _patiently(self, call: Callable[..., _T], *values: object) -> _T:
+        """Call something of SQLite that another process may keep from what it does; wait for that.
+
+        SQLite's own waits grow up to 0.1 s, during which a process that is not asleep takes every turn.
+        """
+        deadline = 0.0
+        set_busy_timeout = self.connection.set_busy_timeout
+        set_busy_timeout(0)
+        try:
+            while True:
+                try:
+                    return call(*values)
+                except apsw.BusyError:
+                    now = time.monotonic()
+                    deadline = deadline or now + BUSY
+                    if now > deadline:
+                        raise
+                time.sleep(_NAP)
+        finally:
+            set_busy_timeout(_BUSY_MS)
 
     def _end_remains(self) -> None:
         """End a transaction that has failed, or was left by a thread that was interrupted where it ends one.
@@ -379,17 +398,6 @@ class Database:
             self.break_off(str(error))
         remedy = "; run `e3-event fsck --repair`" if isinstance(error, _DAMAGE) else ""
         return SpoolError(f"{error}{remedy}", self.path)
-
-
-def _wait_for_others(tries: int) -> bool:
-    """Wait for another process that writes; called again and again.
-
-    SQLite's own waits grow up to 0.1 s, during which a process that is not asleep takes every turn.
-
-    :return: whether to wait on
-    """
-    time.sleep(_NAP)
-    return tries * _NAP < BUSY
 
 
 def _create(path: str) -> tuple[int, int]:
