@@ -154,7 +154,8 @@ class Bench:
         deadline = time.monotonic() + PATIENCE
         while not select.select([process.stdout], [], [], 0.1)[0]:
             if process.poll() is not None:  # while one that it forked lives on, and could say something
-                raise DiedError(f"instead of saying {line!r} it ended with {process.returncode}: {self.stderr()}")
+                code = process.returncode
+                raise DiedError(f"instead of saying {line!r} it ended with {code}: {self.stderr()}")
             if time.monotonic() > deadline:
                 raise HangError(f"a process said nothing for {PATIENCE:.0f} s: {self._stacks(process)}")
         said = process.stdout.readline().strip()
@@ -214,13 +215,14 @@ class Bench:
             return file.read()[-2000:]
 
     def _stacks(self, process: subprocess.Popen[str]) -> str:
-        """Where a child that hangs, and all that it started, are; they may be dead afterwards."""
+        """What a child that hangs has said, and where it and all that it started are."""
+        said = self.stderr()
         start = os.path.getsize(self.path("stderr"))
         os.killpg(process.pid, STACKS)
         time.sleep(1.0)
         with open(self.path("stderr"), encoding="utf-8", errors="replace") as file:
             file.seek(start)
-            return file.read()
+            return f"{said}\n{file.read()}"
 
     def books(self) -> Books:
         """What was tried and acknowledged so far."""

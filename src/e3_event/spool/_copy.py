@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import queue
@@ -160,6 +161,9 @@ class _Hashing:
 class _Follower:
     """A thread that updates a digest with what is written to a file.
 
+    It is no `threading.Thread`: Python keeps weak references to these, and what the handler of a signal
+    raises while one of them goes, as KeyboardInterrupt, is lost.
+
     :param owner: ends with it
     :ivar sizes: so many bytes were written; 0: that was all
     """
@@ -167,15 +171,17 @@ class _Follower:
     def __init__(self, path: str, start: int, digest: hashlib._Hash, owner: object) -> None:
         self.sizes: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(path, start, digest), daemon=True)
+        self._arguments = (path, start, digest)
         self._owner = weakref.ref(owner)
+        self._done = threading.Lock()
+        self._done.acquire()
 
     def start(self) -> None:
-        self._thread.start()
+        _thread.start_new_thread(self._run, self._arguments)
 
     def end(self) -> BaseException | None:
         """Wait until it is done; return why the digest is not complete."""
-        self._thread.join()
+        self._done.acquire()
         return self._error
 
     def _next(self) -> int:
@@ -201,3 +207,5 @@ class _Follower:
                         left -= count
         except BaseException as error:  # noqa: BLE001  raised by the one who copies
             self._error = error
+        finally:
+            self._done.release()

@@ -54,8 +54,8 @@ class Database:
     A forked process opens its own; what it inherits is closed there at once, without a trace, and no lock in
     SQLite is inherited held, since forking waits for what is being done.
 
-    SQLite never calls us back (to wait for others, or after a commit): a thread that the end of the interpreter
-    finds in SQLite must not come back into it, which kills the process.
+    SQLite never calls us back (to wait for others, or after a commit): a thread that the end of the
+    interpreter finds in SQLite must not come back into it, which kills the process.
 
     :param path: of `spool.db`
     :ivar mark: the highest seq that was ever committed
@@ -220,10 +220,10 @@ class Database:
             self._write_back()
             self._check_usable()
 
-    def write_one(self, sql: str, values: tuple[object, ...]) -> int:
-        """Execute a single INSERT, which is a transaction of its own, and cheaper than `writing`.
+    def insert(self, sql: str, values: tuple[object, ...]) -> int:
+        """Execute an INSERT, which is a transaction of its own, and cheaper than `writing`.
 
-        :return: the rowid; 0 if nothing was inserted
+        :return: the last rowid; 0 if nothing was inserted
         """
         with self._lock:
             try:

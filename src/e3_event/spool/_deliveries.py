@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 import struct
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from ._bulk import insert_rows, placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,14 +57,18 @@ class Delivery(NamedTuple):
 
 
 _pack = struct.Struct("<qqqqqddd").pack
-_COLUMNS = "seq, subscription, state, attempts, crashes, due, updated, duration, reason"
-_SELECT = f"SELECT {_COLUMNS}, checksum FROM delivery"
-_WRITE = f"INSERT OR REPLACE INTO delivery ({_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = (*Delivery._fields, "checksum")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM delivery"
+
+
+@lru_cache
+def _replace(rows: int) -> str:
+    return f"INSERT OR REPLACE INTO delivery {placeholders(_COLUMNS, rows)}"
 
 
 def write(connection: apsw.Connection, deliveries: Iterable[Delivery]) -> None:
     """Write deliveries down, in place of what was known of them."""
-    connection.executemany(_WRITE, [(*delivery, _checksum(delivery)) for delivery in deliveries])
+    insert_rows(connection, _replace, [(*delivery, _checksum(delivery)) for delivery in deliveries])
 
 
 def read(connection: apsw.Connection, condition: str, values: Sequence[object]) -> list[Delivery]:

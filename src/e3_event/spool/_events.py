@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -13,6 +15,7 @@ import msgspec
 from e3_event._errors import SpoolError
 
 from . import _totals
+from ._bulk import AT_ONCE, insert_rows, placeholders
 from ._database import NOBODY
 
 if TYPE_CHECKING:
@@ -20,10 +23,7 @@ if TYPE_CHECKING:
 
     from ._database import Database
 
-_INSERT = (
-    "INSERT INTO event (uid, snapshot_id, audience, put, blob_bytes, body, checksum)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, snapshot_id) DO NOTHING"
-)
+_COLUMNS = ("uid", "snapshot_id", "audience", "put", "blob_bytes", "body", "checksum")
 #: So many of the newest events are looked at without an index.
 _RECENT = 1000
 #: The problem with an event that `fsck --repair` could not keep.
@@ -159,15 +159,16 @@ class Events:
         :raises SpoolError: the spool can't be used any more; says why
         """
         database = self._database
-        if any(row.small or row.columns[4] for row in rows):
+        if any([row.small or row.columns[4] for row in rows]):  # noqa: C419  a generator's end loses interrupts
             with database.writing() as connection:
-                seq = _insert(connection, rows)
-        elif len(rows) == 1:
-            seq = database.write_one(_INSERT, rows[0].columns)
+                seq = _insert_each(connection, rows)
+        elif len(rows) <= AT_ONCE:
+            columns = chain.from_iterable([row.columns for row in rows])
+            seq = database.insert(_insert(len(rows)), tuple(columns))
         else:
             with database.writing() as connection:
                 before = connection.total_changes()
-                connection.executemany(_INSERT, [row.columns for row in rows])
+                insert_rows(connection, _insert, [row.columns for row in rows])
                 seq = connection.last_insert_rowid() if connection.total_changes() > before else 0
         if seq:
             database.mark.note(seq)
@@ -205,12 +206,18 @@ class Events:
             return select(connection, condition, (seq, *values, limit))
 
 
-def _insert(connection: apsw.Connection, rows: Iterable[Row]) -> int:
+@lru_cache
+def _insert(rows: int) -> str:
+    """The statement that inserts so many rows which are not there yet."""
+    return f"INSERT INTO event {placeholders(_COLUMNS, rows)} ON CONFLICT (uid, snapshot_id) DO NOTHING"
+
+
+def _insert_each(connection: apsw.Connection, rows: Iterable[Row]) -> int:
     """Insert *rows*; return the seq of the last one that was new, else 0."""
     execute = connection.execute
     seq = blob_bytes = 0
     for row in rows:
-        execute(_INSERT, row.columns)
+        execute(_insert(1), row.columns)
         if connection.changes():
             seq = connection.last_insert_rowid()
             blob_bytes += row.blob_bytes
