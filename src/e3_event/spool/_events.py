@@ -83,11 +83,12 @@ def make_row(
     small: dict[int, bytes],
 ) -> Row:
     """Make a row of what the columns are to hold."""
-    columns = (uid, snapshot_id, audience[0], put, blob_bytes, body)
+    number, members = audience
+    checksum = checksum_of(uid, snapshot_id, number, put, blob_bytes, body, members, small)
     size = len(body) + blob_bytes
     if small:
         size += sum(map(len, small.values()))
-    return Row((*columns, checksum_of(columns, audience[1], small)), small, size)
+    return Row((uid, snapshot_id, number, put, blob_bytes, body, checksum), small, size)
 
 
 class Found(NamedTuple):
@@ -121,19 +122,26 @@ class Found(NamedTuple):
         if members is None:
             return False
         try:
-            return self[7] == checksum_of(self[1:7], members, small)
+            return self[7] == checksum_of(*self[1:7], members, small)
         except (TypeError, ValueError, struct.error):  # a column of another type
             return False
 
 
 def checksum_of(
-    columns: tuple[str, str, int, float, int, bytes], members: str, small: dict[int, bytes]
+    uid: str,
+    snapshot_id: str,
+    audience: int,
+    put: float,
+    blob_bytes: int,
+    body: bytes,
+    members: str,
+    small: dict[int, bytes],
 ) -> int:
-    """CRC-32 of a row.
+    """CRC-32 of a row: of what its columns hold, but for seq and the checksum itself.
 
-    :param columns: what they hold, but for seq and the checksum itself
+    :param members: those of its audience
+    :param small: contents of its attachments that lie in the database, by their place
     """
-    uid, snapshot_id, audience, put, blob_bytes, body = columns
     names = f"{uid} {snapshot_id} {members}".encode()
     checksum = crc32(body, crc32(_pack(audience, put, blob_bytes) + names))
     if small:

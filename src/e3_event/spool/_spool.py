@@ -276,7 +276,7 @@ class Spool(EventHandler):
         seq = self._events.insert(rows)
         if seq % CHUNK < len(rows):
             with contextlib.suppress(SpoolError):  # the rows are committed, and what is damaged stays
-                self._room.purge(most=4 * CHUNK)
+                self._room.tidy()
 
     def _ready(self) -> None:
         """Open what a forked process may not share with its parent."""
