@@ -19,7 +19,7 @@ from ._bulk import AT_ONCE, insert_rows, placeholders
 from ._database import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ._database import Database
 
@@ -121,8 +121,9 @@ class Found(NamedTuple):
         """
         if members is None:
             return False
+        _, uid, snapshot_id, audience, put, blob_bytes, body, checksum = self
         try:
-            return self[7] == checksum_of(*self[1:7], members, small)
+            return checksum == checksum_of(uid, snapshot_id, audience, put, blob_bytes, body, members, small)
         except (TypeError, ValueError, struct.error):  # a column of another type
             return False
 
@@ -282,16 +283,10 @@ def select_within(
     :return: the rows, and what is left; less than 0: there may be more rows
     """
     found: list[Found] = []
-    make: Callable[[Any], Found] = Found._make
-    for row in connection.execute(f"{_SELECT} {condition}", tuple(values)):
-        found.append(make(row))
-        try:
-            body = row[6]
-            room -= len(body)
-            if _MAY_HAVE_ATTACHMENTS in body:
-                room -= _small_size(connection, row[0])
-        except TypeError:  # a damaged column may hold anything
-            continue
+    rows: Iterable[Any] = connection.execute(f"{_SELECT} {condition}", tuple(values))
+    for row in map(Found._make, rows):
+        found.append(row)
+        room -= size_of(connection, row)
         if room < 0:
             break
     return found, room
@@ -299,13 +294,13 @@ def select_within(
 
 def size_of(connection: apsw.Connection, found: Found) -> int:
     """Bytes of an event with its small attachments, as they lie there."""
-    body = found.body if type(found.body) is bytes else b""
-    return len(body) + (_small_size(connection, found.seq) if _MAY_HAVE_ATTACHMENTS in body else 0)
-
-
-def _small_size(connection: apsw.Connection, seq: int) -> int:
+    body = found[6]
+    if type(body) is not bytes:  # a damaged column may hold anything
+        return 0
+    if _MAY_HAVE_ATTACHMENTS not in body:
+        return len(body)
     sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
-    return int(connection.execute(sizes, (seq,)).get)
+    return len(body) + int(connection.execute(sizes, (found[0],)).get)
 
 
 def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:
