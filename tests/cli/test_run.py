@@ -290,8 +290,9 @@ def test_a_full_disk_ends_the_log_and_nothing_else(events: Events) -> None:
     assert events.attachment() == b"x" * 100_000
 
 
-def test_a_log_that_cannot_be_made_is_named_in_the_event(events: Events) -> None:
-    done = e3_event("run", "echo", "hi", TMPDIR="/no/such/folder")
+def test_a_log_that_cannot_be_made_is_named_in_the_event(events: Events, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('spool = "none"')
+    done = e3_event("run", "echo", "hi", TMPDIR="/no/such/folder", E3_EVENT_CONFIG=f"{tmp_path}/config.toml")
     assert (done.returncode, done.stdout) == (0, b"hi\n")
     assert events.only()["attachments_left_out"] == {"log": "No such file or directory: /no/such/folder"}
 

@@ -50,9 +50,9 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
 def test_the_output_need_not_pass_through(
     manager: EventManager, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with Job(["sh", "-c", "echo out; echo err >&2"], echo=False) as job:
+    with Job(["sh", "-c", "echo out; echo err >&2"], manager=manager, echo=False) as job:
         job.run()
-        job.send(manager)
+        job.send()
         (path, _) = job.event.get_attachments()["log"]
         assert sorted(Path(path).read_text().split()) == ["err", "out"]
         assert Path(path).stat().st_mode & 0o777 == 0o600
@@ -72,10 +72,10 @@ def test_a_failed_delivery_does_not_raise(
 
 def test_the_same_event_can_be_sent_again(manager: EventManager, recorder: Recorder) -> None:
     recorder.failures = [False]
-    with Job(["echo", "x"], echo=False) as job:
+    with Job(["echo", "x"], manager=manager, echo=False) as job:
         job.run()
-        assert not job.send(manager).ok
-        assert job.send(manager).ok
+        assert not job.send().ok
+        assert job.send().ok
         (event,) = recorder.events
         assert list(event.get_attachments()) == ["log"]
 
@@ -132,7 +132,7 @@ def test_output_to_a_non_blocking_pipe_is_complete() -> None:
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(EventError, match=told):
-        Job(**arguments)
+        Job(**arguments, manager=EventManager())
 
 
 def test_an_ending_names_its_signal() -> None:

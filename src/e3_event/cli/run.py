@@ -50,7 +50,7 @@ def run(
     from e3_event.job import Job
 
     manager = EventManager()
-    with Job(command, name, data=data, attachments=attachments) as job:
+    with Job(command, name, manager=manager, data=data, attachments=attachments) as job:
         with _Never("the configured handlers can't be used", Exception):
             _load(manager)
         ending = job.run()
@@ -74,7 +74,7 @@ def _load(manager: EventManager) -> None:
 
 def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     try:
-        tell_of(job.send(manager, timeout))
+        tell_of(job.send(timeout))
     except KeyboardInterrupt:
         report = getattr(job, "report", None)
         if report is None or not report.kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from e3_event import Event, EventError, EventManager
+from e3_event._course import Course
 
 from . import _options
 from ._terminal import print_json, report_as_json, tell_of
@@ -48,7 +49,7 @@ def send(
         raise click.UsageError("an event from a dump takes no --data and no --attach")
     event = Event.load(dump) if dump is not None else _event(str(name), data, attachments)
     manager = configured()
-    report = manager._follow(event, manager._accept(event), flush_timeout)
+    report = Course(manager, event).send(flush_timeout)
     manager._close_all(wait=False)
     if as_json:
         print_json(report_as_json(report))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from e3_event.spool import Spool
+    from e3_event.spool._runs import Run
 
 #: As those of `e3_event.spool`, which is only loaded when it is needed.
 MAX_SIZE = 1 << 30
@@ -87,6 +88,23 @@ class SpoolHandler(EventHandler):
             return self.spool.keep(event, handlers, named)
         except OSError as error:
             raise DeliveryError(f"{error.strerror or error}: {self.path}") from error
+
+    def begin(
+        self,
+        event: Event,
+        handlers: Mapping[str, EventHandler] | None,
+        named: Collection[str],
+        attachments: Mapping[str, str],
+    ) -> Run:
+        """Write down that something has begun; see `Spool.begin`. The spool need not be opened for that."""
+        from e3_event.spool import keys_of
+        from e3_event.spool._runs import begin
+
+        return begin(self.path, event, keys_of(handlers, named), attachments)
+
+    def adopt(self) -> int:
+        """Put the events of what was killed; see `Spool.adopt`."""
+        return self.spool.adopt()
 
     def close(self) -> None:
         """Close the spool. The next event opens it again."""

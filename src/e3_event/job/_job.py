@@ -6,6 +6,8 @@ import logging
 import os
 import time
 
+from e3_event._attachment import attach_files
+from e3_event._course import Course, tell_of_waiting
 from e3_event._errors import EventError
 from e3_event._event import Event
 from e3_event._redact import redact, redact_command
@@ -42,6 +44,8 @@ class Job:
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder
+    :param manager: sends the event; what it has to have by then (see `configure`) it needs when the command
+        starts
     :param data: further data
     :param attachments: further attachments, `{name: path}`. They are looked for when the command has ended,
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
@@ -55,12 +59,14 @@ class Job:
 
     ending: Ending
     report: Report
+    _log: Log
 
     def __init__(
         self,
         command: Sequence[str],
         name: str | None = None,
         *,
+        manager: EventManager,
         data: Mapping[str, Any] | None = None,
         attachments: Mapping[str, str] | None = None,
         echo: bool = True,
@@ -81,23 +87,29 @@ class Job:
         self._attachments = dict(attachments or {})
         self._echo = echo
         self._grace = grace
-        self._log = Log()
+        self._course = Course(manager, self.event)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._log.remove()
+        if hasattr(self, "_log"):
+            self._log.remove()
 
     def run(self) -> Ending:
-        """Run the command to its end, whatever that is."""
+        """Run the command to its end, whatever that is.
+
+        If this process is killed meanwhile, the event comes all the same (see `Spool.begin`).
+        """
         event = self.event
         event.begin_time = time.time()
         event.command = redact_command(self.command)
         for key, value in {**_place(), **self._data}.items():
             setattr(event, key, value)
+        self._course.begin(self._attachments)
+        self._log = log = Log(self._course.log)
         started = time.monotonic()
-        self.ending = ending = run_process(self.command, self._log, echo=self._echo, grace=self._grace)
+        self.ending = ending = run_process(self.command, log, echo=self._echo, grace=self._grace)
         event.duration = round(time.monotonic() - started, 6)
         event.status = ending.status
         if ending.signal is None:
@@ -108,7 +120,7 @@ class Job:
             event.error = redact(ending.error)
         return ending
 
-    def send(self, manager: EventManager, timeout: float | None = None) -> Report:
+    def send(self, timeout: float | None = None) -> Report:
         """Attach the log and the other files, close the event and send it, as `record` does.
 
         :param timeout: seconds for which it is delivered from a spool; by default the manager's
@@ -117,8 +129,7 @@ class Job:
         if not self.event._closed:
             self._attach()
             self.event.close()
-        self.report = manager._accept(self.event)
-        self.report = manager._follow(self.event, self.report, timeout)
+        self.report = self._course.send(timeout)
         return self.report
 
     def _attach(self) -> None:
@@ -131,15 +142,7 @@ class Job:
                 self.event.log_incomplete = log.error
         elif log.error:
             left_out["log"] = log.error
-        for name, path in self._attachments.items():
-            try:
-                self.event.attach_file(path, name)
-            except EventError as error:
-                left_out[name] = getattr(error.__cause__, "strerror", None) or "not a regular file"
-        if left_out:
-            self.event.attachments_left_out = left_out
-        for name, reason in left_out.items():
-            logger.warning("attachment %r is left out: %s", name, reason)
+        attach_files(self.event, self._attachments, left_out)
 
 
 def run_command(
@@ -163,9 +166,10 @@ def run_command(
 
     sender = default_manager if manager is None else manager
     set_up(sender)
-    with Job(command, name, data=data, attachments=attachments, echo=echo, grace=grace) as job:
+    job = Job(command, name, manager=sender, data=data, attachments=attachments, echo=echo, grace=grace)
+    with job:
         job.run()
-        sender._tell_of_waiting(job.event, job.send(sender))
+        tell_of_waiting(job.event, job.send())
     return job
 
 

@@ -8,17 +8,17 @@ import os
 class Log:
     """A temporary file, readable by its owner only, that grows with the output. Never raises.
 
-    It lies in `TMPDIR`, else in `/var/tmp`, as `/tmp` is in memory on many machines.
-
+    :param path: where it is to be; by default in `TMPDIR`, else in `/var/tmp`, as `/tmp` is in memory on many
+        machines
     :ivar path: where it is; empty if it could not be made
     :ivar error: why it could not be made, or why it ends before the output does
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "") -> None:
         self.path = self.error = ""
         self._fd: int | None = None
-        folder = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  the name can't be guessed
-        path = os.path.join(folder, f"e3-event-{os.urandom(8).hex()}.log")
+        folder = os.path.dirname(path) or os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108
+        path = path or os.path.join(folder, f"e3-event-{os.urandom(8).hex()}.log")  # which can't be guessed
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self.path = os.path.abspath(path)

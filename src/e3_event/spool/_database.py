@@ -153,7 +153,7 @@ class Database:
         with self._transaction():
             marked, newest = self.mark.read(), self.newest()
             if cut and cut == self.mark.log():  # otherwise another process was faster
-                keep_aside(self._log, f"{newest + 1}-{max(marked, newest)}")
+                keep_aside(os.path.dirname(self.path), self._log, f"{newest + 1}-{max(marked, newest)}")
                 self.report_damage(
                     "the end of the write-ahead log is damaged: what became of the last deliveries is"
                     " missing, so that some may come twice, and perhaps events"
@@ -419,9 +419,9 @@ def write_reason(database: str, reason: str) -> None:
         os.fsync(file.fileno())
 
 
-def keep_aside(path: str, name: str) -> None:
-    """Keep a copy of a damaged file in the folder `quarantine`, with this behind its name."""
-    folder = os.path.join(os.path.dirname(path), QUARANTINE)
+def keep_aside(spool: str, path: str, name: str) -> None:
+    """Keep a copy of a damaged file in the folder `quarantine` of a spool, with this behind its name."""
+    folder = os.path.join(spool, QUARANTINE)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     copy = os.path.join(folder, f"{os.path.basename(path)}.{name}.{time.time_ns()}")
     with open(path, "rb") as source, open(copy, "xb") as target:
