@@ -141,7 +141,7 @@ def _two_ids() -> None:
     """Give the event of a run another id than the one that is written down."""
     from e3_event.spool._runs import Run
 
-    Run.snapshot = lambda _self, event: event.snapshot()  # type: ignore[method-assign]
+    Run.snapshot = lambda self, event: event.snapshot()  # type: ignore[method-assign]
     end = Run.end
 
     def end_later(self: Run) -> None:

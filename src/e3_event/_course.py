@@ -23,6 +23,7 @@ class Course:
     """What a manager does for an event that takes its time. Nothing here raises because something failed.
 
     :param manager: with its spool and its handlers
+    :ivar report: what became of the event; `None`: nobody took it yet
     """
 
     def __init__(self, manager: EventManager, event: Event) -> None:
@@ -30,6 +31,7 @@ class Course:
         self._event = event
         self._run: Run | None = None
         self._problem = ""
+        self.report: Report | None = None
 
     def begin(self, attachments: Mapping[str, str] | None = None) -> None:
         """Write down that it begins, so that the event comes even if this process is killed.
@@ -57,7 +59,9 @@ class Course:
         :param timeout: seconds for which it is delivered from a spool; by default the manager's
             `flush_timeout`
         """
-        return self._follow(self._accept(), timeout)
+        self.report = self._accept()
+        self.report = self._follow(self.report, timeout)
+        return self.report
 
     def _front(self) -> tuple[str, EventHandler | None]:
         """The spool that takes it, and its name."""
@@ -70,14 +74,16 @@ class Course:
             event = event if run is None else run.snapshot(event)
         name, front = self._front()
         report = self._manager._dispatch(event, name, front)
-        if self._problem and all(outcome.delivered for outcome in report.outcomes if outcome.in_front):
+        is_taken = any(outcome.in_front and outcome.delivered for outcome in report.outcomes)
+        if self._problem and is_taken:
             logger.warning("nobody had heard of %r, had it been killed: %s", event, self._problem)
         if run is not None:
             with Attempt() as ending:
                 run.end() if report.kept else run.settle(self._event)
             if not ending.delivered:
                 logger.error("%r may come again, as aborted: %s", self._event, ending.reason)
-        if adopt := getattr(front, "adopt", None):
+        adopt = getattr(front, "adopt", None)
+        if adopt and is_taken:
             with Attempt() as adopting:
                 adopt()
             if not adopting.delivered:

@@ -32,6 +32,7 @@ def manager(recorder: Recorder) -> EventManager:
 def test_one_event_tells_of_a_command(manager: EventManager, recorder: Recorder) -> None:
     job = run_command(["sh", "-c", "exit 3"], data={"branch": "main"}, manager=manager)
     assert job.ending == Ending(3)
+    assert job.report
     assert job.report.ok
     (event,) = recorder.events
     assert event.uid == job.event.uid
@@ -43,6 +44,7 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
 ) -> None:
     monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
     job = run_command(["true"], manager=EventManager())
+    assert job.report
     assert [outcome.handler for outcome in job.report.outcomes] == ["spool", "file"]
     assert list(tmp_path.glob("true-*.json"))
 
@@ -66,6 +68,7 @@ def test_a_failed_delivery_does_not_raise(
     recorder.failures = [OSError("sink is down")]
     job = run_command(["true"], manager=manager)
     assert job.ending.status == "ok"
+    assert job.report
     assert job.report.waiting[0].reason == "OSError: sink is down"
     assert "waits for recorder: OSError: sink is down" in caplog.text
 

@@ -65,7 +65,13 @@ class Relay:
         *,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        self._spool = Spool(spool.path, max_size=spool.max_size, retention=spool.retention, clock=spool.clock)
+        self._spool = Spool(
+            spool.path,
+            max_size=spool.max_size,
+            retention=spool.retention,
+            patience=spool.patience,
+            clock=spool.clock,
+        )
         self._random = random
         self._subscribers = tuple(subscribers)
         self._numbers = self._spool.register([subscriber.key for subscriber in subscribers])

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from e3_event.job import Ending, Job
 
 
+#: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
+_PATIENCE = 2.0
+
+
 @click.command(
     short_help="Run a command and send an event about it, with its output.",
     context_settings={"allow_interspersed_args": False},
@@ -68,6 +72,8 @@ def _load(manager: EventManager) -> None:
     from e3_event._config import configure
 
     configure(manager, _options.config_file(), tell=lambda text, *values: say(text % values))
+    if manager._setup.front:
+        setattr(manager._setup.front[1], "patience", _PATIENCE)  # noqa: B010  not every one has it
     if manager._setup.front and manager.handlers:
         from e3_event import _flush  # noqa: F401
 
@@ -76,8 +82,7 @@ def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     try:
         tell_of(job.send(timeout))
     except KeyboardInterrupt:
-        report = getattr(job, "report", None)
-        if report is None or not report.kept:
+        if job.report is None or not job.report.kept:
             raise
         say(f"the event {job.event.name} is kept, and delivered later")
     manager._close_all(wait=False)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: As those of `e3_event.spool`, which is only loaded when it is needed.
 MAX_SIZE = 1 << 30
 RETENTION = 30 * 86400.0
+PATIENCE = 30.0
 
 
 class SpoolHandler(EventHandler):
@@ -33,6 +34,7 @@ class SpoolHandler(EventHandler):
     :param path: the folder; made when it is first needed, with rights for its owner only
     :param max_size: bytes that it may take
     :param retention: seconds that what was delivered is kept, if there is room
+    :ivar patience: seconds to wait for another process that keeps it locked; set before it is opened
     """
 
     in_front = True
@@ -45,6 +47,7 @@ class SpoolHandler(EventHandler):
         self.path = os.path.abspath(path)
         self.max_size = max_size
         self.retention = retention
+        self.patience = PATIENCE
 
     def __getstate__(self) -> dict[str, Any]:
         """What `copy` and `pickle` take: all but what is open."""
@@ -64,7 +67,9 @@ class SpoolHandler(EventHandler):
         if found is None:
             from e3_event.spool import Spool
 
-            opened = Spool(self.path, max_size=self.max_size, retention=self.retention)
+            opened = Spool(
+                self.path, max_size=self.max_size, retention=self.retention, patience=self.patience
+            )
             found = self.__dict__.setdefault("_spool", opened)  # no lock, which a fork could inherit held
             if found is not opened:
                 opened.close()

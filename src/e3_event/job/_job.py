@@ -53,12 +53,10 @@ class Job:
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
     :ivar event: the event
     :ivar ending: how the command ended, once it has
-    :ivar report: what became of the event, once it was sent
     :raises EventError: there is no command, or *data* or *attachments* have a name that the job itself uses
     """
 
     ending: Ending
-    report: Report
     _log: Log
 
     def __init__(
@@ -93,7 +91,7 @@ class Job:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if hasattr(self, "_log"):
+        if hasattr(self, "_log") and not self._course.log:  # else it goes when its event is kept
             self._log.remove()
 
     def run(self) -> Ending:
@@ -129,8 +127,12 @@ class Job:
         if not self.event._closed:
             self._attach()
             self.event.close()
-        self.report = self._course.send(timeout)
-        return self.report
+        return self._course.send(timeout)
+
+    @property
+    def report(self) -> Report | None:
+        """What became of the event; `None`: nobody took it yet."""
+        return self._course.report
 
     def _attach(self) -> None:
         log = self._log

@@ -18,7 +18,7 @@ from e3_event._ids import unique_id
 from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
 from ._copy import SyncError
-from ._database import Database
+from ._database import PATIENCE, Database
 from ._events import AWAY, CONFIGURED, Events, make_row
 from ._fingerprint import keys_of
 from ._orphans import ADOPTING, adopt
@@ -52,6 +52,7 @@ class Spool(EventHandler):
     :param path: the folder; made if it is not there, with rights for its owner only
     :param max_size: bytes that its database and attachments may take
     :param retention: seconds that settled events are kept, if there is room
+    :param patience: seconds to wait for another process that keeps it locked
     :param clock: seconds since the epoch
     :raises SpoolError: the folder is not fit for a spool, or the spool needs `fsck`; says why
     :raises OSError: the folder can't be made
@@ -63,11 +64,13 @@ class Spool(EventHandler):
         *,
         max_size: int = MAX_SIZE,
         retention: float = RETENTION,
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = open_folder(os.fspath(path))
         self.max_size = max_size
         self.retention = retention
+        self.patience = patience
         self.clock = clock
         self._opening = threading.Lock()
         self._pid = 0
@@ -323,7 +326,7 @@ class Spool(EventHandler):
             if self._pid == os.getpid():
                 return
             self._blobs = Blobs(os.path.join(self.path, "blobs"))
-            self._database = Database(os.path.join(self.path, DATABASE))
+            self._database = Database(os.path.join(self.path, DATABASE), self.patience)
             self._events = Events(self._database)
             self._subscriptions = Subscriptions(self._database, self.clock)
             self._audiences: dict[tuple[Key, ...], tuple[Audience, float]] = {}
