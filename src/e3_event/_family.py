@@ -126,8 +126,8 @@ def innermost() -> Member | None:
     """The event that is being recorded.
 
     Where a block ended while another one was inside it (generators), or in another context than it began in,
-    it is still there, and goes now. A task that goes on when the block that started it has ended stays part of
-    it: its context is a copy, for which the token is not good.
+    it is still there, and goes now. A task that goes on when the block that started it has ended stays part
+    of it: its context is a copy, for which the token is not good.
     """
     while (member := _inside.get()) is not None and member._ended and member._token:
         try:

@@ -26,7 +26,9 @@ _HEADS = "refs/heads/"
 #: Hex digits of an id: SHA-256, the longer one, and SHA-1.
 _LONGEST_ID = 64
 _is_id = re.compile(rf"[0-9a-f]{{40}}|[0-9a-f]{{{_LONGEST_ID}}}").fullmatch
-_is_ref = re.compile(r"refs(?:/(?!\.)(?:(?!\.\.|@\{)[^\x00-\x20\x7f~^:?*\[\\/])+(?<!\.lock))+").fullmatch
+_is_ref = re.compile(
+    r"refs(?:/(?!\.)(?:(?!\.\.|@\{)[^\x00-\x20\x7f~^:?*\[\\/])+(?<!\.lock))+(?<!\.)"
+).fullmatch
 
 
 def head_of(folder: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -55,14 +57,13 @@ def _find(folder: str, environment: Mapping[str, str]) -> tuple[str, str] | None
 
     :return: its folder, and the one that all its worktrees share; `None`: there is none
     """
-    shared = environment.get("GIT_COMMON_DIR", "")
     if given := environment.get("GIT_DIR"):
-        return _repository(os.path.join(folder, given), shared) or _refuse(given)
+        return _repository(os.path.join(folder, given)) or _refuse(given)
     ceilings = _ceilings(environment.get("GIT_CEILING_DIRECTORIES", ""))
     anywhere = environment.get("GIT_DISCOVERY_ACROSS_FILESYSTEM", "").lower() in ("1", "true", "yes", "on")
     device = os.stat(folder).st_dev
     while True:
-        found = _repository(os.path.join(folder, ".git"), shared) or _repository(folder, shared)
+        found = _repository(os.path.join(folder, ".git")) or _repository(folder)
         above = os.path.dirname(folder)
         if found or above == folder or above in ceilings:
             return found
@@ -78,26 +79,22 @@ def _ceilings(value: str) -> set[str]:
     return ceilings | {os.path.normpath(entry) for entry in plain.split(os.pathsep) if os.path.isabs(entry)}
 
 
-def _repository(path: str, shared: str) -> tuple[str, str] | None:
-    """The repository that a folder is, or that a file (of a worktree, a submodule) names.
-
-    :param shared: the folder with what worktrees share, if it is not for the repository to say
-    """
+def _repository(path: str) -> tuple[str, str] | None:
+    """The repository that a folder is, or that a file (of a worktree, a submodule) names."""
     if os.path.isfile(path):
         line = _line(path)
         if not line.startswith("gitdir: "):
             _refuse(path)
         path = os.path.join(os.path.dirname(path), line.removeprefix("gitdir: "))
-        return _repository_at(path, shared) or _refuse(path)
-    return _repository_at(path, shared)
+        return _repository_at(path) or _refuse(path)
+    return _repository_at(path)
 
 
-def _repository_at(path: str, shared: str) -> tuple[str, str] | None:
+def _repository_at(path: str) -> tuple[str, str] | None:
     if not os.path.lexists(os.path.join(path, "HEAD")):
         return None
     named = os.path.join(path, "commondir")
-    if not shared:
-        shared = os.path.join(path, _line(named)) if os.path.isfile(named) else path
+    shared = os.path.join(path, _line(named)) if os.path.isfile(named) else path
     sound = all(os.path.isdir(os.path.join(shared, name)) for name in ("objects", "refs"))
     return (path, shared) if sound else None
 
@@ -135,7 +132,8 @@ def _value(name: str, folder: str, shared: str) -> str:
 def _line(path: str) -> str:
     """The one line of a file."""
     with open_regular(path) as file:
-        return os.fsdecode(file.read(_LONGEST_LINE)).rstrip()
+        line = file.read(_LONGEST_LINE)
+    return os.fsdecode(line).rstrip() if len(line) < _LONGEST_LINE else _refuse(path)
 
 
 def _packed(name: str, path: str) -> str:
