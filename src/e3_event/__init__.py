@@ -128,8 +128,8 @@ def child_variables() -> dict[str, str]:
         with record("nightly"):
             subprocess.run(["make"], env=os.environ | child_variables())
 
-    They are `E3_EVENT_PARENT` and `TRACEPARENT` (W3C Trace Context), and `TRACESTATE`, empty, where the one
-    that is there belongs to another trace.
+    They are `E3_EVENT_PARENT` and `TRACEPARENT` (W3C Trace Context), and `TRACESTATE`, empty, where there is
+    one without a trace.
 
     :return: what to add to its environment; nothing where no event is being recorded
     """

@@ -61,9 +61,8 @@ class Member:
         """
         uid = self.uid if isinstance(self.uid, str) and _can_travel(self.uid) else ""
         added = {PARENT_VAR: uid, TRACE_VAR: f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"}
-        before = _parsed(environment.get(TRACE_VAR, ""))
-        if environment.get(STATE_VAR) and (before is None or before[0] != self.trace_id):
-            added[STATE_VAR] = ""  # it tells of another trace
+        if environment.get(STATE_VAR) and not _parsed(environment.get(TRACE_VAR, "")):
+            added[STATE_VAR] = ""  # it tells of a trace that is not continued
         return added
 
 

@@ -57,7 +57,7 @@ def test_a_command_in_a_repository_has_its_commit_and_branch(events: Events, rep
 
 def test_the_commit_is_that_from_before_the_command(events: Events, repository: Path) -> None:
     before = git(repository, "rev-parse", "HEAD")
-    e3_event("run", "git", "commit", "-q", "--allow-empty", "-m", "by the job", cwd=repository, **IDENTITY)
+    e3_event("run", "git", "commit", "-q", "--allow-empty", "-m", "by the job", cwd=repository, env=IDENTITY)
     assert events.only()["git_commit"] == before != git(repository, "rev-parse", "HEAD")
 
 
@@ -82,7 +82,7 @@ def test_git_is_not_started(repository: Path, tmp_path: Path, events: Events) ->
 
 def test_a_ci_system_is_named_with_what_it_says(events: Events, repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
-    e3_event("run", "true", cwd=repository, **in_gitlab(commit), CI_JOB_TOKEN="hunter2")
+    e3_event("run", "true", cwd=repository, env=in_gitlab(commit), CI_JOB_TOKEN="hunter2")
     event = events.only()
     assert event["ci"] == {"system": "gitlab-ci", "job_id": "50", "commit": commit, "branch": "feature"}
     assert (event["git_commit"], event["git_branch"]) == (commit, "main")
@@ -92,14 +92,14 @@ def test_a_ci_system_is_named_with_what_it_says(events: Events, repository: Path
 def test_the_branch_of_a_detached_checkout_is_the_ci_systems(events: Events, repository: Path) -> None:
     git(repository, "checkout", "-q", "--detach")
     commit = git(repository, "rev-parse", "HEAD")
-    e3_event("run", "true", cwd=repository, **in_gitlab(commit))
+    e3_event("run", "true", cwd=repository, env=in_gitlab(commit))
     event = events.only()
     assert (event["git_commit"], event["git_branch"]) == (commit, "feature")
 
 
 def test_the_branch_of_another_repository_is_not_the_ci_systems(events: Events, repository: Path) -> None:
     git(repository, "checkout", "-q", "--detach")
-    e3_event("run", "true", cwd=repository, **in_gitlab(ELSEWHERE))
+    e3_event("run", "true", cwd=repository, env=in_gitlab(ELSEWHERE))
     event = events.only()
     assert event["git_commit"] == git(repository, "rev-parse", "HEAD")
     assert "git_branch" not in event
@@ -107,7 +107,7 @@ def test_the_branch_of_another_repository_is_not_the_ci_systems(events: Events, 
 
 def test_without_a_repository_the_ci_system_knows_them(events: Events, tmp_path: Path) -> None:
     e3_event(
-        *("run", "true"), cwd=tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent), **in_gitlab(ELSEWHERE)
+        *("run", "true"), cwd=tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent), env=in_gitlab(ELSEWHERE)
     )
     event = events.only()
     assert (event["git_commit"], event["git_branch"]) == (ELSEWHERE, "feature")
@@ -125,7 +125,7 @@ def test_what_is_no_commit_is_not_taken_for_one(
 
 def test_data_that_are_given_go_before_what_is_found(events: Events, repository: Path) -> None:
     e3_event(
-        "run", "-d", "git_commit=r1234", "-d", "ci:=null", "true", cwd=repository, **in_gitlab(ELSEWHERE)
+        "run", "-d", "git_commit=r1234", "-d", "ci:=null", "true", cwd=repository, env=in_gitlab(ELSEWHERE)
     )
     event = events.only()
     assert (event["git_commit"], event["git_branch"], event["ci"]) == ("r1234", "main", None)
