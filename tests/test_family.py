@@ -176,7 +176,7 @@ def test_a_command_is_told_the_event_and_its_place_in_the_trace(private_environm
     uid, trace, state = shown()
     (event,) = kept(spool_of(private_environment))
     assert uid == event.uid
-    assert trace == f"00-{event.trace_id}-{event.span_id}-01"
+    assert trace == f"00-{event.trace_id}-{event.span_id}-03"
     assert state == ""
 
 
@@ -233,7 +233,7 @@ def test_in_place_of_garbage_a_trace_is_started_and_its_state_left_behind(
     _, trace, state = shown(TRACEPARENT=given, TRACESTATE="rojo=1")
     (event,) = kept(spool_of(private_environment))
     assert "parent_span_id" not in event
-    assert trace == f"00-{event.trace_id}-{event.span_id}-01"
+    assert trace == f"00-{event.trace_id}-{event.span_id}-03"
     assert state == ""
 
 

@@ -33,6 +33,8 @@ _LONGEST = 256
 _FORM = "([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 #: The flags with a meaning: the caller may have recorded its part of the trace; its id is random.
 _SAMPLED, _RANDOM = 1, 2
+#: Those of a trace that is started here: what is kept of it is kept of all of it.
+_OURS = _SAMPLED | _RANDOM
 
 
 class Member:
@@ -46,7 +48,7 @@ class Member:
 
     __slots__ = ("_ended", "_token", "flags", "span_id", "trace_id", "uid")
 
-    def __init__(self, uid: object, trace_id: str = "", span_id: str = "", flags: int = _SAMPLED) -> None:
+    def __init__(self, uid: object, trace_id: str = "", span_id: str = "", flags: int = _OURS) -> None:
         self.uid = uid
         self.trace_id = trace_id
         self.span_id = span_id
@@ -89,7 +91,7 @@ def join(event: Event, environment: Mapping[str, str]) -> Member:
         event["uid"],
         keys.setdefault("trace_id", os.urandom(16).hex()),
         keys.setdefault("span_id", os.urandom(8).hex()),
-        above.flags if above and above.trace_id else _SAMPLED,
+        above.flags if above and above.trace_id else _OURS,
     )
     for key, value in keys.items():
         event._data.setdefault(key, value)
@@ -160,5 +162,5 @@ def _parsed(text: str) -> tuple[str, str, int] | None:
     if version == "ff" or not trace_id.strip("0") or not span_id.strip("0"):
         return None
     if version == "00":
-        return None if further else (trace_id, span_id, int(flags, 16) & (_SAMPLED | _RANDOM))
+        return None if further else (trace_id, span_id, int(flags, 16) & _OURS)
     return trace_id, span_id, int(flags, 16) & _SAMPLED
