@@ -85,8 +85,8 @@ def join(event: Event, environment: Mapping[str, str]) -> Member:
 
     :return: the event as a parent. It becomes nobody's by this alone
     """
-    keys = belonging(environment)
     above = parent(environment)
+    keys = _keys(above)
     member = Member(
         event["uid"],
         keys.setdefault("trace_id", os.urandom(16).hex()),
@@ -100,7 +100,10 @@ def join(event: Event, environment: Mapping[str, str]) -> Member:
 
 def belonging(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the data that say what an event is part of that has no place of its own in the trace."""
-    above = parent(environment)
+    return _keys(parent(environment))
+
+
+def _keys(above: Member | None) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if above and above.uid is not None:
         keys["parent_uid"] = above.uid

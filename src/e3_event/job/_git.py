@@ -122,7 +122,7 @@ def _head(folder: str, shared: str) -> tuple[str, str]:
 def _value(name: str, folder: str, shared: str) -> str:
     """What a ref holds: an id, or `ref:` and the name of another one; empty: there is no such ref."""
     path = os.path.join(folder, name)
-    if os.path.islink(path) and (target := os.readlink(path)).startswith("refs/"):  # from before 2005
+    if os.path.islink(path) and (target := os.readlink(path)).startswith("refs/"):  # as it once was made
         return f"ref: {target}"
     if os.path.lexists(path) and not os.path.isdir(path):
         return _line(path)
