@@ -25,7 +25,8 @@ logger = logging.getLogger("e3.event")
 #: Data keys that have a fixed meaning. Programs may set them; other keys are theirs alone.
 RESERVED_KEYS = (
     *("uid", "name", "begin_time", "end_time", "status", "parent_uid", "duration", "exit_code", "signal"),
-    *("error", "traceback", "command", "host", "user", "cwd", "attempt"),
+    *("error", "traceback", "command", "host", "user", "cwd", "attempt", "git_commit", "git_branch", "ci"),
+    *("trace_id", "span_id", "parent_span_id"),
 )
 #: Values of the data key `status`.
 STATUSES = ("ok", "failed", "timeout", "aborted", "cancelled", "skipped", "running")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar
 
     from ._event import Event
+    from ._family import Member
     from ._manager import EventManager
     from ._report import Report
 
@@ -26,6 +27,10 @@ class Recording:
     one event a call. The event gets `status` (`ok`; `failed` on an exception; `cancelled` on
     KeyboardInterrupt and when a coroutine is cancelled), unless the block has set one and ended well,
     `duration` in seconds, and on an exception `error` and `traceback` (secrets in them are masked).
+
+    What is recorded inside, also in the tasks that are started there, is part of it: its event has this one's
+    uid as `parent_uid`. `trace_id`, `span_id` and `parent_span_id` say the same in a trace. Programs that are
+    started learn of it from `child_variables`. A key that is given stays as it is.
 
     An exception of the block goes on its way. Sending never raises: what failed is logged and in `report`.
     If the manager has no handlers when the block begins, those of `E3_EVENT_HANDLERS` are added, else those
@@ -47,9 +52,11 @@ class Recording:
     def __enter__(self) -> Event:
         from ._config import set_up
         from ._event import Event
+        from ._family import begin
 
         name, uid, data = self._arguments
         self._event = event = Event(name, uid, **data)
+        self._member: Member = begin(event)
         set_up(self._manager)
         self._course = Course(self._manager, event)
         self._course.begin()
@@ -59,6 +66,9 @@ class Recording:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
     ) -> Literal[False]:
+        from ._family import end
+
+        end(self._member)
         event = self._event
         if not event._closed:
             event.duration = time.monotonic() - self._started

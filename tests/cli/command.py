@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ DEADLINE = 60.0
 
 
 def e3_event(
-    *arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None, **environment: str
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `e3-event` with these arguments and further environment variables, to its end."""
     return subprocess.run(
@@ -25,7 +30,7 @@ def e3_event(
         input=stdin,
         capture_output=True,
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, **(env or {}), **environment},
         timeout=DEADLINE,
         check=False,
     )

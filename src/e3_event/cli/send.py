@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from e3_event import Event, EventError, EventManager
 from e3_event._course import Course
+from e3_event._family import belonging
 
 from . import _options
 from ._terminal import print_json, report_as_json, tell_of
@@ -73,7 +76,7 @@ def _event(name: str, data: dict[str, Any], attachments: dict[str, str]) -> Even
     if "name" in data:
         raise click.UsageError("the data key `name` is NAME; choose another one")
     event = Event(name)
-    for key, value in data.items():
+    for key, value in {**belonging(os.environ), **data}.items():
         setattr(event, key, value)
     for label, path in attachments.items():
         try:

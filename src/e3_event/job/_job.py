@@ -10,8 +10,10 @@ from e3_event._attachment import attach_files
 from e3_event._course import Course, tell_of_waiting
 from e3_event._errors import EventError
 from e3_event._event import Event
+from e3_event._family import join
 from e3_event._redact import redact, redact_command
 
+from ._context import context
 from ._log import Log
 from ._process import GRACE, run_process
 
@@ -31,16 +33,22 @@ logger = logging.getLogger("e3.event")
 OWN_KEYS = (
     *("name", "begin_time", "end_time", "status", "duration", "exit_code", "signal", "error"),
     *("command", "host", "user", "cwd", "attachments_left_out", "log_incomplete"),
+    *("trace_id", "span_id", "parent_span_id"),
 )
 
 
 class Job:
     """Runs a command and makes an event of it; a context manager that removes the log at its end.
 
-    The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `status` (`ok`;
-    `failed`; `cancelled` if this process was told to end and the command did not succeed), `exit_code` or
-    `signal` (by name), `duration` in seconds, `error` if the command could not be started, and its output,
-    both streams in the order in which they came, as the attachment `log`.
+    The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `git_commit` and
+    `git_branch` of the folder, what the CI system says as `ci`, `status` (`ok`; `failed`; `cancelled` if this
+    process was told to end and the command did not succeed), `exit_code` or `signal` (by name), `duration` in
+    seconds, `error` if the command could not be started, and its output, both streams in the order in which
+    they came, as the attachment `log`.
+
+    Where it runs inside another command or recorded block, it has that one's uid as `parent_uid`; `trace_id`,
+    `span_id` and `parent_span_id` say the same in a trace. The command learns of it by its environment, so
+    that its events are part of this one.
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder
@@ -102,12 +110,13 @@ class Job:
         event = self.event
         event.begin_time = time.time()
         event.command = redact_command(self.command)
-        for key, value in {**_place(), **self._data}.items():
+        for key, value in {**context(os.environ), **self._data}.items():
             setattr(event, key, value)
+        family = join(event, os.environ).variables(os.environ)
         self._course.begin(self._attachments)
         self._log = log = Log(self._course.log)
         started = time.monotonic()
-        self.ending = ending = run_process(self.command, log, echo=self._echo, grace=self._grace)
+        self.ending = ending = run_process(self.command, log, echo=self._echo, grace=self._grace, env=family)
         event.duration = round(time.monotonic() - started, 6)
         event.status = ending.status
         if ending.signal is None:
@@ -173,20 +182,3 @@ def run_command(
         job.run()
         tell_of_waiting(job.event, job.send())
     return job
-
-
-def _place() -> dict[str, str]:
-    """Where a command runs, and as whom."""
-    import pwd
-
-    user = os.getuid()
-    place = {"host": os.uname().nodename, "user": str(user)}
-    try:
-        place["user"] = pwd.getpwuid(user).pw_name
-    except KeyError:  # a container may have users without names
-        pass
-    try:
-        place["cwd"] = os.getcwd()
-    except FileNotFoundError:  # deleted under us
-        pass
-    return place
