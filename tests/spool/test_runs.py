@@ -46,6 +46,12 @@ def begin_and(spool: Spool, code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def die(run: _runs.Run) -> None:
+    """Leave a run as a process does that is killed."""
+    run._leave()
+    os.close(run._fd)
+
+
 def uid_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
@@ -184,7 +190,7 @@ def test_it_is_owed_to_those_that_it_began_for(spool: Spool) -> None:
     manager = EventManager()
     manager.add_handler("file", spool.path)
     run = spool.begin(Event("x"), manager.handlers)
-    os.close(run._fd)
+    die(run)
     assert spool.adopt() == 1
     (hit,) = spool.ledger.events()
     key = key_of("file", manager.handlers["file"])
@@ -194,7 +200,7 @@ def test_it_is_owed_to_those_that_it_began_for(spool: Spool) -> None:
 def test_several_adopt_it_once(spool: Spool) -> None:
     for _ in range(20):
         run = spool.begin(Event("x"), {})
-        os.close(run._fd)
+        die(run)
     code = "import sys; from e3_event.spool import Spool; print(Spool(sys.argv[1]).adopt(30))"
     command = [sys.executable, "-c", code, spool.path]
     several = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
@@ -208,7 +214,7 @@ def test_a_damaged_record_is_kept_for_a_person_and_keeps_nobody_back(spool: Spoo
     damaged, whole = spool.begin(Event("x"), {}), spool.begin(Event("y"), {})
     Path(damaged.log).with_suffix(".json").write_bytes(b'{"snapshot_id": ')
     for run in (damaged, whole):
-        os.close(run._fd)
+        die(run)
     assert spool.adopt() == 1
     assert [event.name for event in events(spool)] == ["y"]
     (problem,) = [what for _, what in spool.ledger.status().damage]
