@@ -108,7 +108,7 @@ def test_output_to_a_non_blocking_pipe_is_complete() -> None:
     os.set_blocking(writing, False)
     code = (
         "from e3_event.job._log import Log\n"
-        "log = Log()\n"
+        "log = Log.temporary()\n"
         "from e3_event.job._process import run_process\n"
         "run_process(['head', '-c', '1000000', '/dev/zero'], log)\n"
         "log.remove()\n"

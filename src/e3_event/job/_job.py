@@ -10,7 +10,7 @@ from e3_event._errors import EventError
 from e3_event._event import Event
 from e3_event._redact import redact, redact_command
 
-from ._log import Log
+from ._log import LIMIT, Log
 from ._process import GRACE, run_process
 
 TYPE_CHECKING = False
@@ -38,7 +38,8 @@ class Job:
     The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `status` (`ok`;
     `failed`; `cancelled` if this process was told to end and the command did not succeed), `exit_code` or
     `signal` (by name), `duration` in seconds, `error` if the command could not be started, and its output,
-    both streams in the order in which they came, as the attachment `log`.
+    both streams in the order in which they came, as the attachment `log`. Of a long output the beginning and
+    the end are kept, and a line between them says how much was cut.
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder
@@ -47,10 +48,12 @@ class Job:
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
     :param echo: whether the command's output goes to ours as well
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
+    :param max_log: bytes of the output to keep, 64 MiB by default; 0: there is no `log`
     :ivar event: the event
     :ivar ending: how the command ended, once it has
     :ivar report: what became of the event, once it was sent
-    :raises EventError: there is no command, or *data* or *attachments* have a name that the job itself uses
+    :raises EventError: there is no command, *data* or *attachments* have a name that the job itself uses, or
+        *max_log* is no size
     """
 
     ending: Ending
@@ -65,6 +68,7 @@ class Job:
         attachments: Mapping[str, str] | None = None,
         echo: bool = True,
         grace: float = GRACE,
+        max_log: int | None = None,
     ) -> None:
         if isinstance(command, str) or not command:
             raise EventError("a command is a list: the program and its arguments")
@@ -75,13 +79,16 @@ class Job:
                 raise EventError(f"the data key `{key}` is written by the job itself; choose another one")
         if attachments and "log" in attachments:
             raise EventError("the attachment `log` is the command's output; choose another name")
+        limit = LIMIT if max_log is None else max_log
+        if limit < 0:
+            raise EventError(f"`max_log` is a number of bytes, or 0 for no log, not {limit}")
         self.command = list(command)
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
         self._echo = echo
         self._grace = grace
-        self._log = Log()
+        self._log = Log.temporary(limit)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +130,7 @@ class Job:
 
     def _attach(self) -> None:
         log = self._log
-        log.close()
+        log.finish()
         left_out = {}
         if log.path and not self.ending.error:
             self._attachments = {"log": log.path, **self._attachments}
@@ -151,6 +158,7 @@ def run_command(
     manager: EventManager | None = None,
     echo: bool = True,
     grace: float = GRACE,
+    max_log: int | None = None,
 ) -> Job:
     """Run a command, send one event about it, and return the job with `ending`, `event` and `report`.
 
@@ -163,7 +171,9 @@ def run_command(
 
     sender = default_manager if manager is None else manager
     set_up(sender)
-    with Job(command, name, data=data, attachments=attachments, echo=echo, grace=grace) as job:
+    with Job(
+        command, name, data=data, attachments=attachments, echo=echo, grace=grace, max_log=max_log
+    ) as job:
         job.run()
         sender._tell_of_waiting(job.event, job.send(sender))
     return job
