@@ -32,7 +32,6 @@ class LogReader:
         self._fd: int | None = None
         self._base = 0  # the byte of the output with which that begins
         self._next: list[tuple[int, int, int]] = []  # what is behind it: from where on, base, descriptor
-        self._last = b"\n"
         self._is_one_file = False
 
     def __enter__(self) -> Self:
@@ -57,7 +56,6 @@ class LogReader:
                     return b""
                 data = self._take(size) or self._go_on()  # it may have grown before the next one was begun
             if data:
-                self._last = data[-1:]
                 return data
 
     def close(self) -> None:
@@ -84,8 +82,7 @@ class LogReader:
         if missing <= 0:
             return b""
         self.position = start
-        line = _pieces.line(missing, "are missing here; they were gone before they could be shown")
-        return line if self._last == b"\n" else b"\n" + line
+        return _pieces.line(missing, "are missing here; they were gone before they could be read")
 
     def _look(self) -> None:
         """Open what follows the file that is read, all at once: it may be deleted soon."""

@@ -111,8 +111,8 @@ def join(path: str, limit: int, total: int | None = None) -> str:
 
 
 def line(count: int, what: str) -> bytes:
-    """The line that stands where bytes of the output are missing."""
-    return f"[e3-event: {count} bytes {what}]\n".encode()
+    """What stands where bytes of the output are missing: a line, whatever is before it."""
+    return f"\n[e3-event: {count} bytes {what}]\n".encode()
 
 
 def _merge(path: str, pieces: list[Piece], limit: int) -> str:
@@ -131,7 +131,7 @@ def _merge(path: str, pieces: list[Piece], limit: int) -> str:
         except OSError as error:
             reached = os.fstat(fd).st_size
             delete(unfinished)
-            room = reached if error.errno == errno.EFBIG else room // 2
+            room = max(room // 2, min(reached, room * 7 // 8))
             if error.errno not in _NO_ROOM or room < _LEAST:
                 raise
             reason = os.strerror(error.errno)
@@ -207,18 +207,15 @@ def _write(fd: int, path: str, parts: Sequence[Part], limit: int) -> None:
     """
     end = 0
     before = -1
-    last = b"\n"
     for start, begin, stop in parts:
         if begin > end:
             what = "are missing here; they could not be kept"
             if limit and before == 0:
                 what = f"cut here; --max-log keeps {_amount(limit)}"
-            _put(fd, (b"" if last == b"\n" else b"\n") + line(begin - end, what))
-            last = b"\n"
+            _put(fd, line(begin - end, what))
         before, end = start, begin
         while end < stop and (chunk := _read(path, start, end, min(end + _CHUNK, stop))):
             _put(fd, chunk)
-            last = chunk[-1:]
             end += len(chunk)
 
 
