@@ -61,7 +61,9 @@ def test_what_is_kept_is_what_the_model_says(folder: Path, limit: int, length: i
 @pytest.mark.parametrize("limit", [4 * KIB, 4 * KIB + 1, 4 * KIB + 3, 10_000])
 @pytest.mark.parametrize("quarters", range(1, 10))
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_at_the_borders_nothing_is_lost_or_doubled(tmp_path: Path, limit: int, quarters: int, more: int) -> None:
+def test_at_the_borders_nothing_is_lost_or_doubled(
+    tmp_path: Path, limit: int, quarters: int, more: int
+) -> None:
     half = limit - 2 * (limit // 4)
     data = numbered(half + (quarters - 2) * (limit // 4) + more)
     for sizes in ([1000], [limit], [len(data)], [1, limit // 4]):

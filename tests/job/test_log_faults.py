@@ -38,6 +38,12 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def fill(disk: Path) -> None:
+    """Write until there is no room."""
+    with (disk / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="No space"):
+        [ballast.write(bytes(4096)) for _ in range(300)]
+
+
 def wait_for_a_new_try() -> None:
     """Wait until a log that could not begin a piece tries it again."""
     end = time.monotonic() + _log._PAUSE
@@ -87,9 +93,7 @@ def test_the_one_file_is_made_on_a_full_disk_too_of_the_beginning_and_the_true_e
     log = Log(str(disk / "log"), limit)
     for at in range(0, len(data), 1 << 16):
         log.write(data[at : at + (1 << 16)])
-    with (disk / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="No space"):
-        while True:
-            ballast.write(bytes(4096))
+    fill(disk)
     log.finish()
     found = Path(log.path).read_bytes()
     assert check_parts(found, data) > 2 * MIB
@@ -107,8 +111,7 @@ def test_if_no_file_at_all_can_be_made_the_pieces_stay(disk: Path) -> None:
     log.write(numbered(MIB))
     before = {path.name: path.read_bytes() for path in disk.iterdir()}
     with pytest.raises(OSError, match="No space"):
-        for number in range(100):
-            (disk / str(number)).touch()
+        [(disk / str(number)).touch() for number in range(100)]
     log.finish()
     assert (log.path, log.error) == ("", "No space left on device")
     assert before.items() <= {path.name: path.read_bytes() for path in disk.iterdir()}.items()
