@@ -111,7 +111,7 @@ def test_if_no_file_at_all_can_be_made_the_pieces_stay(disk: Path) -> None:
     log.write(numbered(MIB))
     before = {path.name: path.read_bytes() for path in disk.iterdir()}
     with pytest.raises(OSError, match="No space"):
-        [(disk / str(number)).touch() for number in range(100)]
+        [(disk / str(number)).open("w").close() for number in range(100)]  # type: ignore[func-returns-value]
     log.finish()
     assert (log.path, log.error) == ("", "No space left on device")
     assert before.items() <= {path.name: path.read_bytes() for path in disk.iterdir()}.items()
@@ -165,6 +165,41 @@ def written(path: Path, data: bytes, limit: int, *before: str, chunk: int = 1 <<
     done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout.decode().strip().split("|")
+
+
+def test_where_writing_fails_now_and_then_the_limit_holds_and_pieces_are_few(tmp_path: Path) -> None:
+    """Each time a piece ends and another one begins, which may be the last one for a while."""
+    code = """
+import os, resource, sys, time
+from e3_event.job._log import _PAUSE, Log
+data = sys.stdin.buffer.read()
+log = Log(sys.argv[1], 80_000)
+
+def write(size, largest=resource.RLIM_INFINITY):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    log.write(data[log.total : log.total + size])
+    sizes = [entry.stat().st_size for entry in os.scandir(os.path.dirname(sys.argv[1]))]
+    assert min(sizes) > 0, sizes
+    assert len(sizes) <= 9, sizes
+    assert sum(sizes) <= 80_000, sizes
+
+write(65_000)
+for size in (25_000, *[1000] * 12):
+    write(100, 0)
+    time.sleep(_PAUSE)
+    write(100, 0)
+    time.sleep(_PAUSE)
+    write(size)
+log.finish()
+print(log.error, log.total)
+"""
+    data = numbered(110_000)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log")], input=data, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"File too large 104600\n"
+    assert check_parts((tmp_path / "log").read_bytes(), data[:104_600]) > 13 * 200
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit")
