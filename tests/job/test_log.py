@@ -36,16 +36,17 @@ def chunks(data: bytes, sizes: list[int]) -> Iterator[bytes]:
 def kept(folder: Path, data: bytes, limit: int, sizes: list[int]) -> bytes:
     """Write *data* in chunks of these sizes into a log, and return what that has."""
     log = Log(str(folder / "log"), limit)
-    for chunk in chunks(data, sizes):
-        log.write(chunk)
-        assert sum(path.stat().st_size for path in folder.iterdir()) <= limit
-    log.finish()
-    assert log.total == len(data)
-    assert bool(log.error) == (len(data) > limit)
-    found = Path(log.path).read_bytes()
-    log.remove()
-    assert list(folder.iterdir()) == []
-    return found
+    try:
+        for chunk in chunks(data, sizes):
+            log.write(chunk)
+            assert sum(path.stat().st_size for path in folder.iterdir()) <= limit
+        log.finish()
+        assert log.total == len(data)
+        assert bool(log.error) == (len(data) > limit)
+        return Path(log.path).read_bytes()
+    finally:
+        log.remove()
+        assert list(folder.iterdir()) == []
 
 
 @given(
@@ -56,6 +57,12 @@ def kept(folder: Path, data: bytes, limit: int, sizes: list[int]) -> bytes:
 def test_what_is_kept_is_what_the_model_says(folder: Path, limit: int, length: int, sizes: list[int]) -> None:
     data = numbered(length)
     assert kept(folder, data, limit, sizes) == expected(data, limit)
+
+
+def test_a_log_that_is_as_long_as_the_output_by_chance_is_known_to_be_cut(tmp_path: Path) -> None:
+    found = kept(tmp_path, numbered(60), 4, [1])
+    assert len(found) == 60
+    assert LINE.search(found)
 
 
 @pytest.mark.parametrize("limit", [4 * KIB, 4 * KIB + 1, 4 * KIB + 3, 10_000])
@@ -143,7 +150,9 @@ def test_what_is_there_is_neither_followed_nor_overwritten(tmp_path: Path, name:
     log = Log(str(tmp_path / "log"), 1000)
     log.write(b"x" * 2000)
     log.finish()
+    log.remove()
     assert (log.path, log.error) == ("", f"File exists: {tmp_path}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "elsewhere"])
     assert (tmp_path / "elsewhere").read_bytes() == b"mine"
 
 
@@ -209,6 +218,16 @@ def test_another_process_can_make_the_file_of_what_is_there(tmp_path: Path) -> N
         assert Path(path).read_bytes() == expected(data[:length], 1000)
     with pytest.raises(FileNotFoundError):
         join(str(tmp_path / "none"), 1000)
+
+
+def test_pieces_that_a_power_cut_has_left_short_are_not_taken_for_whole(tmp_path: Path) -> None:
+    data = numbered(1000)
+    (tmp_path / "log.0").write_bytes(data[:300])
+    (tmp_path / "log.500").write_bytes(data[500:750])
+    (tmp_path / "log.750").write_bytes(data[750:])
+    assert join(str(tmp_path / "log"), 1000) == "parts of it could not be kept"
+    line = b"\n[e3-event: 200 bytes are missing here; they could not be kept]\n"
+    assert (tmp_path / "log").read_bytes() == data[:300] + line + data[500:]
 
 
 def test_what_is_no_piece_is_left_alone(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Log:
         self.path = self.error = ""
         self.total = 0
         self._limit = limit
-        self._path = self._folder = ""
+        self._path = self._folder = ""  # what was made
         self._fd: int | None = None
         self._start = self._room = 0
         self._tail: list[_pieces.Piece] = []  # those that have ended; the head is none of them
@@ -48,11 +48,11 @@ class Log:
         if not limit:
             return
         try:
-            self._path = os.path.abspath(path)
-            if os.path.lexists(self._path):
+            path = os.path.abspath(path)
+            if os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-            self._open(_pieces.shares(limit)[0])
-            self.path = self._path
+            self._open(path, _pieces.shares(limit)[0])
+            self.path = self._path = path
         except OSError as error:
             self.error = f"{error.strerror}: {os.path.dirname(path)}"
 
@@ -124,10 +124,10 @@ class Log:
         while (room := 2 * quarter - sum(size for _, size in self._tail)) <= 0 or len(self._tail) == _MOST:
             _pieces.delete(_pieces.name_of(self._path, self._tail[0][0]))
             del self._tail[0]
-        self._open(min(quarter, room))
+        self._open(self._path, min(quarter, room))
 
-    def _open(self, room: int) -> None:
-        self._fd = os.open(_pieces.name_of(self._path, self.total), _pieces.MAKE, 0o600)
+    def _open(self, path: str, room: int) -> None:
+        self._fd = os.open(_pieces.name_of(path, self.total), _pieces.MAKE, 0o600)
         self._start = self.total
         self._room = room
 

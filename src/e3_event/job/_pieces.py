@@ -87,9 +87,11 @@ def join(path: str, limit: int, total: int | None = None) -> str:
     :return: why it is not all of the output; empty if it is
     :raises OSError: there is nothing, or it can't be made; what is there stays
     """
-    reason = ""
     pieces = find(path)
-    if not os.path.lexists(path):
+    if os.path.lexists(path):
+        whole = not pieces or os.path.getsize(path) == pieces[-1][0]
+        reason = "" if whole else _cut_to(limit)
+    else:
         if not pieces:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         start, size = pieces[-1]
@@ -105,8 +107,6 @@ def join(path: str, limit: int, total: int | None = None) -> str:
     for start, size in pieces:
         if size or start != pieces[-1][0]:
             delete(name_of(path, start))
-    if not reason and pieces and os.path.getsize(path) != pieces[-1][0]:
-        return f"cut to {_amount(limit)} (--max-log)"
     return reason
 
 
@@ -116,7 +116,7 @@ def line(count: int, what: str) -> bytes:
 
 
 def _merge(path: str, pieces: list[Piece], limit: int) -> str:
-    """Make the one file, which appears complete or not at all; return why it has less than the pieces had."""
+    """Make the one file, which appears complete or not at all; return why it has not all of the output."""
     reason = ""
     room = sum(size for _, size in pieces) + _LINE * len(pieces)
     unfinished = _unfinished(path)
@@ -125,7 +125,8 @@ def _merge(path: str, pieces: list[Piece], limit: int) -> str:
         fd = os.open(unfinished, MAKE, 0o600)
         try:
             is_cut = pieces[0] == (0, shares(limit)[0])
-            _write(fd, path, _to_lines(path, _fit(pieces, room)), limit if is_cut else 0)
+            parts = _to_lines(path, _fit(pieces, room))
+            _write(fd, path, parts, limit if is_cut else 0)
             os.fsync(fd)  # a power cut leaves either this or the pieces
             break
         except OSError as error:
@@ -140,7 +141,9 @@ def _merge(path: str, pieces: list[Piece], limit: int) -> str:
         _give_up(path, pieces, _fit(pieces, room))
         pieces = find(path)
     os.rename(unfinished, path)
-    return reason
+    if reason or sum(stop - begin for _, begin, stop in parts) == parts[-1][2]:
+        return reason
+    return _cut_to(limit) if is_cut else "parts of it could not be kept"
 
 
 def _fit(pieces: Sequence[Piece], room: int) -> list[Part]:
@@ -227,6 +230,10 @@ def _put(fd: int, data: bytes) -> None:
 
 def _unfinished(path: str) -> str:
     return f"{path}.part"
+
+
+def _cut_to(limit: int) -> str:
+    return f"cut to {_amount(limit)} (--max-log)"
 
 
 def _amount(size: int) -> str:
