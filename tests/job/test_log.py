@@ -104,12 +104,13 @@ def test_lines_are_whole_where_it_is_cut(tmp_path: Path) -> None:
     assert left > 16 * KIB * 3 // 4 - 2 * max(map(len, lines))
 
 
-def test_a_line_that_is_too_long_is_cut_rather_than_much_left_out(tmp_path: Path) -> None:
-    data = b"begin\n" + numbered(400_000) + b"\nend\n"
-    found = kept(tmp_path, data, 256 * KIB, [1 << 16])
+@pytest.mark.parametrize("limit", [4 * KIB, 16 * KIB, 256 * KIB])
+def test_a_line_that_is_too_long_is_cut_rather_than_much_left_out(tmp_path: Path, limit: int) -> None:
+    data = b"begin\n" + numbered(400_000) + b"\n"
+    found = kept(tmp_path, data, limit, [1 << 16])
     head, tail = found.split(b"\n[e3-event: ")
-    assert head == data[: 128 * KIB]
-    assert tail.endswith(data[-(64 * KIB) :])
+    assert head == data[: limit // 2]
+    assert tail.endswith(data[-limit // 4 :])
 
 
 def test_random_bytes_are_unchanged(tmp_path: Path) -> None:
@@ -228,6 +229,15 @@ def test_pieces_that_a_power_cut_has_left_short_are_not_taken_for_whole(tmp_path
     assert join(str(tmp_path / "log"), 1000) == "parts of it could not be kept"
     line = b"\n[e3-event: 200 bytes are missing here; they could not be kept]\n"
     assert (tmp_path / "log").read_bytes() == data[:300] + line + data[500:]
+
+
+def test_what_is_missing_further_behind_is_not_said_to_be_cut(tmp_path: Path) -> None:
+    data = numbered(1000)
+    for start, stop in ((0, 500), (500, 700), (800, 1000)):
+        (tmp_path / f"log.{start}").write_bytes(data[start:stop])
+    assert join(str(tmp_path / "log"), 1000) == "parts of it could not be kept"
+    line = b"\n[e3-event: 100 bytes are missing here; they could not be kept]\n"
+    assert (tmp_path / "log").read_bytes() == data[:700] + line + data[800:]
 
 
 def test_what_is_no_piece_is_left_alone(tmp_path: Path) -> None:

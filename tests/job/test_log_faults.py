@@ -106,6 +106,19 @@ def test_the_one_file_is_made_on_a_full_disk_too_of_the_beginning_and_the_true_e
     assert sorted(path.name for path in disk.iterdir()) == ["ballast"]
 
 
+def test_on_a_full_disk_the_head_makes_room_for_what_is_behind_it(disk: Path) -> None:
+    data = numbered(600 * KIB)
+    log = Log(str(disk / "log"), MIB)
+    log.write(data)
+    fill(disk)
+    log.finish()
+    found = Path(log.path).read_bytes()
+    head, tail = found.split(b"\n[e3-event: ")
+    assert len(head) > 100 * KIB
+    assert tail.endswith(b"\n" + data[512 * KIB :])
+    check_parts(found, data)
+
+
 def test_if_no_file_at_all_can_be_made_the_pieces_stay(disk: Path) -> None:
     log = Log(str(disk / "log"), 100 * KIB)
     log.write(numbered(MIB))

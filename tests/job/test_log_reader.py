@@ -50,6 +50,7 @@ def test_what_is_read_is_the_output_to_its_end_and_lines_for_what_was_gone(
         log.write(data[at:])
         log.finish()
         found += rest(reader) + rest(reader)
+        assert found.endswith(data[-(limit // 8) :])
         if b"--max-log" not in found:  # it did not begin with the one file
             check_parts(found, data)
             assert reader.position == len(data)
@@ -63,6 +64,7 @@ def test_one_that_keeps_up_misses_nothing_whatever_is_cut(folder: Path, limit: i
     log = Log(str(folder / "log"), limit)
     found, at = b"", 0
     with LogReader(str(folder / "log"), limit) as reader:
+        assert reader.read() == b""
         for size in sizes:
             for step in range(at, at + size, limit // 4):
                 log.write(data[step : min(step + limit // 4, at + size)])
@@ -72,6 +74,32 @@ def test_one_that_keeps_up_misses_nothing_whatever_is_cut(folder: Path, limit: i
         found += rest(reader)
         assert found == data
     log.remove()
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_what_is_written_between_two_looks_of_the_reader_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_last: bool
+) -> None:
+    """It has seen the end of a piece, which then grows, before it looks for the next one."""
+    data = numbered(1600)
+    log = Log(str(tmp_path / "log"), 1000)
+    log.write(data[:600])
+    look = LogReader._look
+
+    def write_first(reader: LogReader) -> None:
+        at = log.total
+        if reader.position == at:
+            log.write(data[at : at + 200])
+            if is_last and log.total == len(data):
+                log.finish()
+        look(reader)
+
+    monkeypatch.setattr(LogReader, "_look", write_first)
+    with LogReader(str(tmp_path / "log"), 1000) as reader:
+        found = b""
+        while len(found) < len(data) and (more := reader.read(70) or reader.read(70)):
+            found += more
+    assert found == data
 
 
 @pytest.mark.parametrize("length", [0, 500, 900, 5000])
@@ -121,7 +149,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
             if end:
                 rest(reader)
             log.finish()
-            reader.read(10)
+            rest(reader)
         log.remove()
     assert set(os.listdir("/proc/self/fd")) == before
 

@@ -116,7 +116,7 @@ class LogReader:
         self._is_one_file = True
         begin, base = 0, 0
         if self._fd is not None or self.position:
-            if length is None or length <= self.position:  # what is read has become the one file, or is all
+            if length is None:  # what is read has become the one file
                 os.close(fd)
                 return
             begin, base = length - self._reach, length - os.fstat(fd).st_size

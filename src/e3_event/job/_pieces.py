@@ -124,8 +124,8 @@ def _merge(path: str, pieces: list[Piece], limit: int) -> str:
         delete(unfinished)
         fd = os.open(unfinished, MAKE, 0o600)
         try:
-            is_cut = pieces[0] == (0, shares(limit)[0])
             parts = _to_lines(path, _fit(pieces, room))
+            is_cut = pieces[0] == (0, shares(limit)[0]) and parts[0][2] < parts[1][1]
             _write(fd, path, parts, limit if is_cut else 0)
             os.fsync(fd)  # a power cut leaves either this or the pieces
             break
@@ -206,17 +206,17 @@ def _read(path: str, piece: int, begin: int, end: int) -> bytes:
 def _write(fd: int, path: str, parts: Sequence[Part], limit: int) -> None:
     """Write these parts, and a line for what is missing between them.
 
-    :param limit: what has ended the head, if it was that, else 0
+    :param limit: what has cut the output behind the head, if it was that, else 0
     """
     end = 0
-    before = -1
     for start, begin, stop in parts:
         if begin > end:
             what = "are missing here; they could not be kept"
-            if limit and before == 0:
+            if limit:  # which cuts once
                 what = f"cut here; --max-log keeps {_amount(limit)}"
+                limit = 0
             _put(fd, line(begin - end, what))
-        before, end = start, begin
+        end = begin
         while end < stop and (chunk := _read(path, start, end, min(end + _CHUNK, stop))):
             _put(fd, chunk)
             end += len(chunk)
