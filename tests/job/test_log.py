@@ -16,7 +16,8 @@ from e3_event.job._log import LIMIT, Log
 from e3_event.job._pieces import join
 from job.logs import LINE, check_parts, expected, numbered
 
-KIB = 1024
+KIB = 1 << 10
+MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,23 @@ def test_a_line_that_is_too_long_is_cut_rather_than_much_left_out(tmp_path: Path
     head, tail = found.split(b"\n[e3-event: ")
     assert head == data[: limit // 2]
     assert tail.endswith(data[-limit // 4 :])
+
+
+@pytest.mark.parametrize(("limit", "before", "behind"), [(4000, 1100, 900), (MIB, 100 * KIB, 100 * KIB)])
+def test_the_end_of_a_line_that_is_far_from_the_cut_does_not_move_it(
+    tmp_path: Path, limit: int, before: int, behind: int
+) -> None:
+    """It is in the half of a piece that is kept anyway, or more than 64 KiB away.
+
+    :param before: bytes from the one in the head to the cut
+    :param behind: bytes from the cut to the one in the oldest of the pieces behind it
+    """
+    half, quarter = limit // 2, limit // 4
+    data = bytearray(numbered(half + 3 * quarter + quarter // 2))
+    data[half - before] = data[half + 2 * quarter + behind] = ord("\n")
+    head, tail = kept(tmp_path, bytes(data), limit, [5000]).split(b"\n[e3-event: ")
+    assert head == data[:half]
+    assert tail.partition(b"\n")[2] == data[half + 2 * quarter :]
 
 
 def test_random_bytes_are_unchanged(tmp_path: Path) -> None:
@@ -233,11 +251,16 @@ def test_pieces_that_a_power_cut_has_left_short_are_not_taken_for_whole(tmp_path
 
 def test_what_is_missing_further_behind_is_not_said_to_be_cut(tmp_path: Path) -> None:
     data = numbered(1000)
+    line = b"\n[e3-event: 100 bytes are missing here; they could not be kept]\n"
     for start, stop in ((0, 500), (500, 700), (800, 1000)):
         (tmp_path / f"log.{start}").write_bytes(data[start:stop])
     assert join(str(tmp_path / "log"), 1000) == "parts of it could not be kept"
-    line = b"\n[e3-event: 100 bytes are missing here; they could not be kept]\n"
     assert (tmp_path / "log").read_bytes() == data[:700] + line + data[800:]
+    for start, stop in ((0, 500), (600, 700), (800, 1000)):
+        (tmp_path / f"other.{start}").write_bytes(data[start:stop])
+    assert join(str(tmp_path / "other"), 1000) == "cut to 1000 bytes (--max-log)"
+    cut = b"\n[e3-event: 100 bytes cut here; --max-log keeps 1000 bytes]\n"
+    assert (tmp_path / "other").read_bytes() == data[:500] + cut + data[600:700] + line + data[800:]
 
 
 def test_what_is_no_piece_is_left_alone(tmp_path: Path) -> None:
