@@ -33,10 +33,11 @@ class Course:
         self._problem = ""
         self.report: Report | None = None
 
-    def begin(self, attachments: Mapping[str, str] | None = None) -> None:
+    def begin(self, attachments: Mapping[str, str] | None = None, max_log: int = 0) -> None:
         """Write down that it begins, so that the event comes even if this process is killed.
 
         :param attachments: paths of what belongs to it, by name; the event then gets what is there
+        :param max_log: bytes of its output that are kept in `log`
         """
         manager = self._manager
         _, front = self._front()
@@ -45,7 +46,7 @@ class Course:
             return
         behind = manager._behind(front) if manager._setup.complete else None
         with Attempt() as attempt:
-            self._run = begin(self._event, behind, manager._setup.named, attachments or {})
+            self._run = begin(self._event, behind, manager._setup.named, attachments or {}, max_log)
         self._problem = attempt.reason
 
     @property

@@ -44,6 +44,16 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
+def peak_memory(*arguments: str) -> int:
+    """Peak memory in KiB of `e3-event` with these arguments, whose output is read and thrown away."""
+    process = start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdin.close()  # type: ignore[union-attr]
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
 class Events:
     """What lies in the folder of a `file` handler."""
 

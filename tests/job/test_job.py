@@ -62,6 +62,20 @@ def test_the_output_need_not_pass_through(
     assert capfd.readouterr() == ("", "")
 
 
+def test_so_much_of_the_output_is_kept_as_is_wished(manager: EventManager, recorder: Recorder) -> None:
+    logs = []
+    for limit in (None, 20, 0):
+        with Job(["seq", "20"], manager=manager, echo=False, max_log=limit) as job:
+            job.run()
+            job.send()
+            found = job.event.get_attachments()
+            logs.append(Path(found["log"][0]).read_bytes() if found else None)
+    whole, cut, none = logs
+    assert whole == b"".join(b"%d\n" % number for number in range(1, 21))
+    assert cut == b"1\n2\n3\n4\n5\n\n[e3-event: 35 bytes cut here; --max-log keeps 20 bytes]\n19\n20\n"
+    assert none is None
+
+
 def test_a_failed_delivery_does_not_raise(
     manager: EventManager, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,7 +125,7 @@ def test_output_to_a_non_blocking_pipe_is_complete() -> None:
     os.set_blocking(writing, False)
     code = (
         "from e3_event.job._log import Log\n"
-        "log = Log()\n"
+        "log = Log.temporary()\n"
         "from e3_event.job._process import run_process\n"
         "run_process(['head', '-c', '1000000', '/dev/zero'], log)\n"
         "log.remove()\n"
@@ -130,6 +144,7 @@ def test_output_to_a_non_blocking_pipe_is_complete() -> None:
         ({"command": "make all"}, "a command is a list"),
         ({"command": ["echo", "\0"]}, "NUL"),
         ({"command": ["true"], "data": {"exit_code": 1}}, "`exit_code` is written by the job itself"),
+        ({"command": ["true"], "max_log": -1}, "`max_log` is a number of bytes, or 0 for no log, not -1"),
         ({"command": ["true"], "attachments": {"log": "x"}}, "the attachment `log` is the command's output"),
     ],
 )

@@ -36,12 +36,14 @@ _PATIENCE = 2.0
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
+@_options.max_log
 @_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(
     name: str | None,
     data: dict[str, Any],
     attachments: dict[str, str],
+    max_log: int | None,
     flush_timeout: float | None,
     command: tuple[str, ...],
 ) -> int:
@@ -54,7 +56,7 @@ def run(
     from e3_event.job import Job
 
     manager = EventManager()
-    with Job(command, name, manager=manager, data=data, attachments=attachments) as job:
+    with Job(command, name, manager=manager, data=data, attachments=attachments, max_log=max_log) as job:
         with _Never("the configured handlers can't be used", Exception):
             _load(manager)
         ending = job.run()

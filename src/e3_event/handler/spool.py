@@ -100,12 +100,13 @@ class SpoolHandler(EventHandler):
         handlers: Mapping[str, EventHandler] | None,
         named: Collection[str],
         attachments: Mapping[str, str],
+        max_log: int,
     ) -> Run:
         """Write down that something has begun; see `Spool.begin`. The spool need not be opened for that."""
         from e3_event.spool import keys_of
         from e3_event.spool._runs import begin
 
-        return begin(self.path, event, keys_of(handlers, named), attachments)
+        return begin(self.path, event, keys_of(handlers, named), attachments, max_log)
 
     def adopt(self) -> int:
         """Put the events of what was killed; see `Spool.adopt`."""

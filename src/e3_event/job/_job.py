@@ -14,7 +14,7 @@ from e3_event._family import join
 from e3_event._redact import redact, redact_command
 
 from ._context import context
-from ._log import Log
+from ._log import LIMIT, Log
 from ._process import GRACE, run_process
 
 TYPE_CHECKING = False
@@ -44,7 +44,8 @@ class Job:
     `git_branch` of the folder, what the CI system says as `ci`, `status` (`ok`; `failed`; `cancelled` if this
     process was told to end and the command did not succeed), `exit_code` or `signal` (by name), `duration` in
     seconds, `error` if the command could not be started, and its output, both streams in the order in which
-    they came, as the attachment `log`.
+    they came, as the attachment `log`. Of a long output the beginning and the end are kept, and a line
+    between them says how much was cut.
 
     Where it runs inside another command or recorded block, it has that one's uid as `parent_uid`; `trace_id`,
     `span_id` and `parent_span_id` say the same in a trace. The command learns of it by its environment, so
@@ -59,9 +60,11 @@ class Job:
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
     :param echo: whether the command's output goes to ours as well
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
+    :param max_log: bytes of the output to keep, 64 MiB by default; 0: there is no `log`
     :ivar event: the event
     :ivar ending: how the command ended, once it has
-    :raises EventError: there is no command, or *data* or *attachments* have a name that the job itself uses
+    :raises EventError: there is no command, *data* or *attachments* have a name that the job itself uses, or
+        *max_log* is no size
     """
 
     ending: Ending
@@ -77,6 +80,7 @@ class Job:
         attachments: Mapping[str, str] | None = None,
         echo: bool = True,
         grace: float = GRACE,
+        max_log: int | None = None,
     ) -> None:
         if isinstance(command, str) or not command:
             raise EventError("a command is a list: the program and its arguments")
@@ -87,12 +91,16 @@ class Job:
                 raise EventError(f"the data key `{key}` is written by the job itself; choose another one")
         if attachments and "log" in attachments:
             raise EventError("the attachment `log` is the command's output; choose another name")
+        limit = LIMIT if max_log is None else max_log
+        if limit < 0:
+            raise EventError(f"`max_log` is a number of bytes, or 0 for no log, not {limit}")
         self.command = list(command)
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
         self._echo = echo
         self._grace = grace
+        self._max_log = limit
         self._course = Course(manager, self.event)
 
     def __enter__(self) -> Self:
@@ -113,8 +121,9 @@ class Job:
         for key, value in {**context(os.environ), **self._data}.items():
             setattr(event, key, value)
         family = join(event, os.environ).variables(os.environ)
-        self._course.begin(self._attachments)
-        self._log = log = Log(self._course.log)
+        self._course.begin(self._attachments, self._max_log)
+        path = self._course.log
+        self._log = log = Log(path, self._max_log) if path else Log.temporary(self._max_log)
         started = time.monotonic()
         self.ending = ending = run_process(self.command, log, echo=self._echo, grace=self._grace, env=family)
         event.duration = round(time.monotonic() - started, 6)
@@ -145,7 +154,7 @@ class Job:
 
     def _attach(self) -> None:
         log = self._log
-        log.close()
+        log.finish()
         left_out = {}
         if log.path and not self.ending.error:
             self._attachments = {"log": log.path, **self._attachments}
@@ -165,6 +174,7 @@ def run_command(
     manager: EventManager | None = None,
     echo: bool = True,
     grace: float = GRACE,
+    max_log: int | None = None,
 ) -> Job:
     """Run a command, send one event about it, and return the job with `ending`, `event` and `report`.
 
@@ -177,7 +187,16 @@ def run_command(
 
     sender = default_manager if manager is None else manager
     set_up(sender)
-    job = Job(command, name, manager=sender, data=data, attachments=attachments, echo=echo, grace=grace)
+    job = Job(
+        command,
+        name,
+        manager=sender,
+        data=data,
+        attachments=attachments,
+        echo=echo,
+        grace=grace,
+        max_log=max_log,
+    )
     with job:
         job.run()
         tell_of_waiting(job.event, job.send())

@@ -14,6 +14,7 @@ import msgspec
 from e3_event._attachment import attach_files
 from e3_event._event import Event, Snapshot, utc
 from e3_event._files import open_regular
+from e3_event._pieces import join
 
 from . import _runs
 from ._database import keep_aside
@@ -108,13 +109,28 @@ def _adopt(path: str, fd: int, put: Callable[[Snapshot, list[Key] | None], objec
     if record is None:
         return False
     if settled is None:
-        last = os.fstat(fd).st_mtime
-        if os.path.exists(log := _runs.log_of(path)):
-            record.attachments["log"], last = log, max(last, os.stat(log).st_mtime)
+        last = max(os.fstat(fd).st_mtime, _take_log(_runs.log_of(path), record))
         record.data |= _aborted(record.data, last)
     keys = None if record.owed_to is None else [Key(*key) for key in record.owed_to]
     put(Snapshot(_event(record), record.snapshot_id), keys)
     return True
+
+
+def _take_log(path: str, record: Record) -> float:
+    """Have the log attached, if there is one; return when it grew last (seconds since the epoch)."""
+    folder, name = os.path.split(path)
+    parts = [os.path.join(folder, part) for part in os.listdir(folder) if part.startswith(name)]
+    if not parts:
+        return 0.0
+    last = max(os.stat(part).st_mtime for part in parts)
+    try:
+        problem = join(path, record.max_log)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if problem:
+        record.data["log_incomplete"] = problem
+    record.attachments["log"] = path
+    return last
 
 
 def _keep_aside(folder: str, path: str, report_damage: Callable[[str], object]) -> None:

@@ -38,12 +38,14 @@ class Record(msgspec.Struct, omit_defaults=True):
         file
     :ivar data: of the event
     :ivar attachments: paths of what is to be attached if it is there, by name
+    :ivar max_log: bytes of its output that are kept
     """
 
     snapshot_id: str
     owed_to: list[tuple[str, str]] | None
     data: dict[str, Any]
     attachments: dict[str, str] = {}
+    max_log: int = 0
     version: int = 1
 
 
@@ -146,7 +148,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def begin(
-    spool: str, event: Event, owed_to: Sequence[Key] | None, attachments: Mapping[str, str] = {}
+    spool: str,
+    event: Event,
+    owed_to: Sequence[Key] | None,
+    attachments: Mapping[str, str] = {},
+    max_log: int = 0,
 ) -> Run:
     """Write down, durably, that something has begun.
 
@@ -154,6 +160,7 @@ def begin(
     :param event: as it is now
     :param owed_to: the subscriptions that get it, as for `Spool.put`
     :param attachments: paths of what is to be attached if it is there, by name
+    :param max_log: bytes of its output that are kept
     :raises SpoolError: the folder is not fit for a spool
     :raises OSError: it is not possible; nothing is left behind
     """
@@ -162,7 +169,7 @@ def begin(
     snapshot_id = unique_id()
     keys = None if owed_to is None else [(key.name, key.fingerprint) for key in owed_to]
     path = os.path.join(folder, f"{snapshot_id}{RECORD}")
-    record = Record(snapshot_id, keys, Snapshot(event)._data, dict(attachments))
+    record = Record(snapshot_id, keys, Snapshot(event)._data, dict(attachments), max_log)
     new = f"{path}{_NEW}"
     fd = os.open(new, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -136,6 +136,7 @@ class Spool(EventHandler):
         handlers: Mapping[str, EventHandler] | None,
         named: Collection[str] = (),
         attachments: Mapping[str, str] = {},
+        max_log: int = 0,
     ) -> Run:
         """Write down that something has begun, so that its event comes in any case.
 
@@ -144,10 +145,11 @@ class Spool(EventHandler):
 
         :param event: as it is now; owed as by `keep`
         :param attachments: paths of what is attached then, if it is there, by name
+        :param max_log: bytes of its output that are kept in `Run.log`
         :raises OSError: it can't be written down
         :raises SpoolError: the folder is not fit for a spool
         """
-        return begin(self.path, event, keys_of(handlers, named), attachments)
+        return begin(self.path, event, keys_of(handlers, named), attachments, max_log)
 
     def adopt(self, seconds: float = ADOPTING) -> int:
         """Put the events of what was killed.
