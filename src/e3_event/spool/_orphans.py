@@ -66,6 +66,22 @@ def adopt(
     return count
 
 
+def running(folder: str, uid: str) -> tuple[str, Record] | None:
+    """Find what runs now, or was killed and is not adopted yet.
+
+    :param folder: of the spool
+    :param uid: its uid, or how that begins
+    :return: the path of its record, and what that says; `None`: there is none, or more than one
+    """
+    paths = list(_records(os.path.join(folder, RUNS)))
+    found = [
+        (path, record)
+        for path in paths
+        if (record := _read(path)) and str(record.data["uid"]).startswith(uid)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def _records(folder: str) -> Iterator[str]:
     """The records that are there, in the order in which they began. What belongs to none is removed."""
     try:
