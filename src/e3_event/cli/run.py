@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from e3_event.job import Ending, Job
 
 
+#: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
+_PATIENCE = 2.0
+
+
 @click.command(
     short_help="Run a command and send an event about it, with its output.",
     context_settings={"allow_interspersed_args": False},
@@ -32,12 +36,14 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
+@_options.max_log
 @_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(
     name: str | None,
     data: dict[str, Any],
     attachments: dict[str, str],
+    max_log: int | None,
     flush_timeout: float | None,
     command: tuple[str, ...],
 ) -> int:
@@ -50,7 +56,7 @@ def run(
     from e3_event.job import Job
 
     manager = EventManager()
-    with Job(command, name, data=data, attachments=attachments) as job:
+    with Job(command, name, manager=manager, data=data, attachments=attachments, max_log=max_log) as job:
         with _Never("the configured handlers can't be used", Exception):
             _load(manager)
         ending = job.run()
@@ -68,16 +74,17 @@ def _load(manager: EventManager) -> None:
     from e3_event._config import configure
 
     configure(manager, _options.config_file(), tell=lambda text, *values: say(text % values))
+    if manager._setup.front:
+        setattr(manager._setup.front[1], "patience", _PATIENCE)  # noqa: B010  not every one has it
     if manager._setup.front and manager.handlers:
         from e3_event import _flush  # noqa: F401
 
 
 def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     try:
-        tell_of(job.send(manager, timeout))
+        tell_of(job.send(timeout))
     except KeyboardInterrupt:
-        report = getattr(job, "report", None)
-        if report is None or not report.kept:
+        if job.report is None or not job.report.kept:
             raise
         say(f"the event {job.event.name} is kept, and delivered later")
     manager._close_all(wait=False)

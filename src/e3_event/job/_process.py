@@ -16,7 +16,7 @@ from ._signals import Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from io import FileIO
 
     from ._log import Log
@@ -57,13 +57,21 @@ class Ending(NamedTuple):
             return f"SIG{self.signal}"
 
 
-def run_process(command: Sequence[str], log: Log, *, echo: bool = True, grace: float = GRACE) -> Ending:
+def run_process(
+    command: Sequence[str],
+    log: Log,
+    *,
+    echo: bool = True,
+    grace: float = GRACE,
+    env: Mapping[str, str] | None = None,
+) -> Ending:
     """Run a command to its end. Its input is ours; its output goes to ours, as it comes, and to *log*.
 
     When our reader goes away (`| head -1`), the command is told as it would be without us: by SIGPIPE.
 
     :param echo: whether its output goes to ours
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
+    :param env: variables that it gets besides ours
     """
     with Signals() as signals:
         try:
@@ -72,6 +80,7 @@ def run_process(command: Sequence[str], log: Log, *, echo: bool = True, grace: f
                 bufsize=0,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                env={**os.environ, **env} if env else None,
                 close_fds=False,  # what the caller lets it inherit (make's job server) it inherits
             )
         except OSError as error:
