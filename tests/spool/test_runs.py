@@ -134,7 +134,7 @@ def test_what_nobody_took_is_put_as_it_ended(spool: Spool, tmp_path: Path) -> No
 
 
 def test_a_run_lives_as_long_as_its_process_and_no_child_that_it_leaves_behind(spool: Spool) -> None:
-    code = "pid = os.fork()\nif pid == 0: time.sleep(60)\nprint(pid, flush=True)\ntime.sleep(60)"
+    code = "if os.fork() == 0: print(os.getpid(), flush=True)\ntime.sleep(60)"
     with begin_and(spool, code) as process:
         uid_of(process)
         child = int(uid_of(process))
