@@ -7,9 +7,10 @@ import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from .bench import Bench, Outcome
+from .bench import Bench, HangError, Outcome
 from .machine import make_ext4, mounted
 from .power import SIZE, cut
+from .words import PATIENCE
 
 if TYPE_CHECKING:
     import subprocess
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
     from .child import Child
 
-#: Jobs of one trial, which run at the same time.
+#: Jobs of one trial at most, which run at the same time.
 JOBS = 5
-#: Seconds at most that a job takes, and until something is killed; it takes some to start.
+#: Seconds at most that a job takes, and until the last of a trial is killed; it takes some to start.
 LONGEST, LATEST = 0.3, 0.8
 #: What a job prints.
 OUTPUT = b"begins\nends\n"
@@ -51,7 +52,7 @@ def run_a_job(child: Child) -> None:
 
 def kill_jobs(bench: Bench) -> Outcome:
     """Kill those that run jobs, the jobs, both or neither, at random moments."""
-    jobs = _start(bench, bench.spool)
+    jobs = _start(bench, bench.spool, JOBS)
     victims = {number: bench.random.choice(("run", "job", "both", "nobody")) for number in range(len(jobs))}
     for number in bench.random.sample(list(victims), len(victims)):
         time.sleep(bench.random.uniform(0, LATEST / len(jobs)))  # the moment is the fault
@@ -75,8 +76,10 @@ def cut_power_of_jobs(bench: Bench) -> Outcome:
     spool = os.path.join(disk, "spool")
     make_ext4(image, SIZE)
     with mounted(image, disk, "-o", "loop"):
-        jobs = _start(bench, spool)
-        time.sleep(bench.random.uniform(0.1, LATEST))  # the moment is the fault
+        # Where there is one job, nobody's later fsync saves what its own left undone.
+        jobs = _start(bench, spool, bench.random.choice((1, JOBS)))
+        _await(bench, bench.random.randint(1, len(jobs)))
+        time.sleep(bench.random.uniform(0, LONGEST))  # the moment is the fault
         started = {number for number in range(len(jobs)) if os.path.exists(_mark(bench, number))}
         cut(disk)
         for process in jobs:
@@ -93,13 +96,22 @@ def cut_power_of_jobs(bench: Bench) -> Outcome:
     return outcome
 
 
-def _start(bench: Bench, spool: str) -> list[subprocess.Popen[str]]:
-    return [bench.child(run_a_job, spool=spool, number=number) for number in range(JOBS)]
+def _start(bench: Bench, spool: str, count: int) -> list[subprocess.Popen[str]]:
+    return [bench.child(run_a_job, spool=spool, number=number) for number in range(count)]
 
 
 def _mark(bench: Bench, number: int) -> str:
     """The file that a job makes when it has begun."""
     return bench.path(f"started-{number}")
+
+
+def _await(bench: Bench, count: int) -> None:
+    """Wait until so many jobs have begun, however slow the machine is."""
+    deadline = time.monotonic() + PATIENCE
+    while sum(os.path.exists(_mark(bench, number)) for number in range(JOBS)) < count:
+        if time.monotonic() > deadline:
+            raise HangError(f"{count} jobs did not begin")
+        time.sleep(0.001)
 
 
 def _kill(bench: Bench, process: subprocess.Popen[str], number: int, victim: str) -> None:

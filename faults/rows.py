@@ -157,6 +157,7 @@ ROWS: tuple[Row, ...] = (
         scaled=40,
         full=500,
         controls=("writes down no runs", "no fsync of files", "no fsync of folders"),
+        tries=40,
         needs=EXT4,
     ),
     *rows_relay.ROWS,
