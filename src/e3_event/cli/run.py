@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from e3_event.job import Ending, Job
 
+#: What timeout(1) exits with.
+_TIMED_OUT = 124
+
 
 @click.command(
     short_help="Run a command and send an event about it, with its output.",
@@ -27,17 +30,38 @@ if TYPE_CHECKING:
     epilog="\b\nExamples:\n  e3-event run -- make -j4"
     "\n  e3-event run --name nightly --data branch=main --attach report=out.xml -- ./nightly.sh"
     "\n\nExit codes: those of COMMAND, whatever becomes of the event. Where a signal kills it, e3-event dies"
-    " of the same one. 127 and 126: COMMAND was not found or can't be executed. 2: bad usage, nothing ran.",
+    " of the same one. 124: its time was over. 127 and 126: COMMAND was not found or can't be executed. 2: bad"
+    " usage, nothing ran.",
 )
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
+@click.option("--quiet", "-q", is_flag=True, help="Show its output at the end, and only if it did not succeed.")
+@click.option("--pty", is_flag=True, help="Give COMMAND a terminal of its own, so that it writes as to one.")
+@click.option(
+    "--timeout",
+    metavar="DURATION",
+    callback=_options.duration,
+    help="End COMMAND after so long, such as 10m, and all processes that it has started: by SIGTERM.",
+)
+@click.option(
+    "--kill-after",
+    metavar="DURATION",
+    default="10s",
+    show_default=True,
+    callback=_options.duration,
+    help="Kill those that are left so long after that.",
+)
 @_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(
     name: str | None,
     data: dict[str, Any],
     attachments: dict[str, str],
+    quiet: bool,
+    pty: bool,
+    timeout: float | None,
+    kill_after: float,
     flush_timeout: float | None,
     command: tuple[str, ...],
 ) -> int:
@@ -50,7 +74,17 @@ def run(
     from e3_event.job import Job
 
     manager = EventManager()
-    with Job(command, name, data=data, attachments=attachments) as job:
+    with Job(
+        command,
+        name,
+        data=data,
+        attachments=attachments,
+        quiet=quiet,
+        pty=pty,
+        timeout=timeout,
+        kill_after=kill_after,
+        stand_in=True,
+    ) as job:
         with _Never("the configured handlers can't be used", Exception):
             _load(manager)
         ending = job.run()
@@ -108,6 +142,8 @@ class _Never:
 
 def _leave(ending: Ending) -> int:
     """Die of the signal that killed the command, so that our caller sees what it would see without us."""
+    if ending.timed_out:
+        return _TIMED_OUT
     if ending.signal is None:
         return ending.exit_code or 0
     import resource

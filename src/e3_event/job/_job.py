@@ -11,7 +11,8 @@ from e3_event._event import Event
 from e3_event._redact import redact, redact_command
 
 from ._log import Log
-from ._process import GRACE, run_process
+from ._process import run_process
+from ._way import GRACE, KILL_AFTER, Way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from e3_event._manager import EventManager
     from e3_event._report import Report
 
+    from ._child import Usage
     from ._process import Ending
 
 logger = logging.getLogger("e3.event")
@@ -29,6 +31,7 @@ logger = logging.getLogger("e3.event")
 OWN_KEYS = (
     *("name", "begin_time", "end_time", "status", "duration", "exit_code", "signal", "error"),
     *("command", "host", "user", "cwd", "attachments_left_out", "log_incomplete"),
+    *("cpu_user", "cpu_system", "peak_memory"),
 )
 
 
@@ -36,9 +39,10 @@ class Job:
     """Runs a command and makes an event of it; a context manager that removes the log at its end.
 
     The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `status` (`ok`;
-    `failed`; `cancelled` if this process was told to end and the command did not succeed), `exit_code` or
-    `signal` (by name), `duration` in seconds, `error` if the command could not be started, and its output,
-    both streams in the order in which they came, as the attachment `log`.
+    `failed`; `timeout`; `cancelled` if this process was told to end and the command did not succeed), `exit_code` or
+    `signal` (by name), `duration` in seconds, `cpu_user` and `cpu_system` in seconds and `peak_memory` in bytes
+    (see `Usage`), `error` if the command could not be started, and its output, both streams in the order in
+    which they came, as the attachment `log`.
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder
@@ -46,7 +50,12 @@ class Job:
     :param attachments: further attachments, `{name: path}`. They are looked for when the command has ended,
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
     :param echo: whether the command's output goes to ours as well
+    :param quiet: whether that happens at its end only, and only if it did not succeed
+    :param pty: whether the command gets a terminal of its own
+    :param timeout: seconds after which the command, with all processes that it has started, is told to end
+    :param kill_after: seconds after that when those that are left are killed
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
+    :param stand_in: whether this process is there for the command alone, as `e3-event run` is; see `Way`
     :ivar event: the event
     :ivar ending: how the command ended, once it has
     :ivar report: what became of the event, once it was sent
@@ -64,7 +73,12 @@ class Job:
         data: Mapping[str, Any] | None = None,
         attachments: Mapping[str, str] | None = None,
         echo: bool = True,
+        quiet: bool = False,
+        pty: bool = False,
+        timeout: float | None = None,
+        kill_after: float = KILL_AFTER,
         grace: float = GRACE,
+        stand_in: bool = False,
     ) -> None:
         if isinstance(command, str) or not command:
             raise EventError("a command is a list: the program and its arguments")
@@ -79,8 +93,7 @@ class Job:
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
-        self._echo = echo
-        self._grace = grace
+        self._way = Way(echo, quiet, pty, timeout, kill_after, grace, stand_in)
         self._log = Log()
 
     def __enter__(self) -> Self:
@@ -97,7 +110,7 @@ class Job:
         for key, value in {**_place(), **self._data}.items():
             setattr(event, key, value)
         started = time.monotonic()
-        self.ending = ending = run_process(self.command, self._log, echo=self._echo, grace=self._grace)
+        self.ending = ending = run_process(self.command, self._log, self._way)
         event.duration = round(time.monotonic() - started, 6)
         event.status = ending.status
         if ending.signal is None:
@@ -106,6 +119,8 @@ class Job:
             event.signal = ending.signal_name
         if ending.error:
             event.error = redact(ending.error)
+        if ending.usage:
+            self._tell_usage(ending.usage)
         return ending
 
     def send(self, manager: EventManager, timeout: float | None = None) -> Report:
@@ -120,6 +135,11 @@ class Job:
         self.report = manager._accept(self.event)
         self.report = manager._follow(self.event, self.report, timeout)
         return self.report
+
+    def _tell_usage(self, usage: Usage) -> None:
+        self.event.cpu_user, self.event.cpu_system = usage.user, usage.system
+        if usage.peak_memory is not None:
+            self.event.peak_memory = usage.peak_memory
 
     def _attach(self) -> None:
         log = self._log

@@ -1,4 +1,4 @@
-"""Signals while a command runs: they end the command, and we outlive it to tell."""
+"""Signals while a command runs: they are for the command, and we outlive it to tell."""
 
 from __future__ import annotations
 
@@ -6,59 +6,105 @@ import os
 import signal
 import threading
 
+from ._witness import Witness
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import subprocess
     from types import FrameType
     from typing import Self
 
-_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-#: Those that a terminal sends to every process in its foreground, the command included.
-_FROM_KEYS = (signal.SIGINT, signal.SIGQUIT)
+#: Those that are meant to end a process.
+ENDING = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM))
+#: Those that are never the command's: they can't be caught, tell of a fault of our own, or stop us together
+#: with the command where the terminal is in others' hands.
+_OWN = frozenset(
+    (
+        *(signal.SIGKILL, signal.SIGSTOP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE),
+        *(signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV),
+        *(signal.SIGSYS, signal.SIGXCPU, signal.SIGXFSZ),
+    )
+)
 
 
 class Signals:
-    r"""While it is open, signals that would end this process go to the command instead.
+    """While it is open, signals that would end this process are collected, to be passed on to the command.
 
-    Ctrl-C and Ctrl-\ at a terminal reach the command by themselves and are not sent twice. Signals that were
-    ignored before (`nohup`) stay so, for the command too; but for SIGCHLD, as the kernel then forgets how the
-    command ended. Outside of the main thread it does nothing.
+    Signals that were ignored before (`nohup`) stay so, for the command too; but for SIGCHLD, as the kernel
+    then forgets how the command ended. Outside of the main thread it does nothing.
 
-    :ivar received: the numbers of the signals that came, in order
+    :param all_of_them: collect every other signal that can be for the command as well, and SIGCHLD
+    :ivar fd: is readable when some came; -1 outside of the main thread
+    :ivar ending: how many came that are meant to end a process
     """
 
-    def __init__(self) -> None:
-        self.received: list[int] = []
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, *, all_of_them: bool = False) -> None:
+        self.fd = self._writing = -1
+        self.ending = 0
+        self._wanted = signal.valid_signals() - _OWN if all_of_them else ENDING
+        self._came: list[int] = []
         self._before: dict[int, object] = {}
+        self._witness: Witness | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _ENDING:
+            self.fd, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._witness = Witness()
+            for number in self._wanted - {signal.SIGCHLD}:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._take)
-            if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            if signal.SIGCHLD in self._wanted:
+                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._take)
+            elif signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
                 self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)  # type: ignore[arg-type]  # what signal.signal gave
+        if self._witness:
+            self._witness.close()
+            os.close(self.fd)
+            os.close(self._writing)
 
-    def go_to(self, process: subprocess.Popen[bytes]) -> None:
-        """Pass on to *process*, also what came while it was being started."""
-        self._process = process
-        for number in self.received:
-            process.send_signal(number)
+    def take(self) -> list[int]:
+        """Return those that came since the last time, in order."""
+        if self.fd < 0:
+            return []
+        try:
+            os.read(self.fd, 1 << 16)
+        except BlockingIOError:  # none came
+            pass
+        came, self._came = self._came, []
+        return came
+
+    def came_to_group(self, number: int) -> bool:
+        """Did this one, which was taken, come to all of our process group?"""
+        return self._witness is not None and self._witness.had(number)
+
+    @property
+    def witness(self) -> int:
+        """The number of the process that knows it; 0: there is none."""
+        return self._witness.pid if self._witness else 0
+
+    def stop(self, number: int, *, group: bool) -> None:
+        """Stop by this signal, this process or all of its group, until somebody continues it."""
+        catches = number != signal.SIGSTOP
+        before = signal.signal(number, signal.SIG_DFL) if catches else None
+        os.kill(0 if group else os.getpid(), number)
+        if catches:
+            signal.signal(number, before)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
-        self.received.append(number)
-        if self._process is not None and not (number in _FROM_KEYS and _in_foreground()):
-            self._process.send_signal(number)
+        self._came.append(number)
+        self.ending += number in ENDING
+        try:
+            os.write(self._writing, b"!")
+        except BlockingIOError:  # there is enough to read
+            pass
 
 
-def _in_foreground() -> bool:
-    """Is this process in the foreground of a terminal, so that its keys signal the command as well?"""
+def is_in_foreground() -> bool:
+    """Is this process in the foreground of its terminal?"""
     try:
         fd = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:  # no terminal

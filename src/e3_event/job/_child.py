@@ -1,0 +1,138 @@
+"""A command as a process of ours: started, told signals, and looked after until it has ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NamedTuple
+
+from ._signals import is_in_foreground
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ._signals import Signals
+
+#: What Python ignores for itself; a command gets them as everybody does.
+_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class Usage(NamedTuple):
+    """What a command has used, with those of its children that it has waited for.
+
+    :ivar user: seconds of CPU time of its own
+    :ivar system: seconds of CPU time in the kernel
+    :ivar peak_memory: bytes that the largest of these processes had in memory at once. `None`: less than this
+        process had, which the kernel counts in, as it begins as a copy of it
+    """
+
+    user: float
+    system: float
+    peak_memory: int | None
+
+
+class Exit(NamedTuple):
+    """How a process has ended: with an exit code or by a signal. `None` for both: nobody knows."""
+
+    code: int | None = None
+    signal: int | None = None
+    usage: Usage | None = None
+
+
+class Child:
+    """A command, started as a process of ours, in our process group.
+
+    :param outputs: descriptors that become its stdout and stderr; by default it has ours
+    :param stand_in: whether this process is there for the command alone: it looks after all processes that are
+        left to it, and stops when the command is stopped
+    :ivar exit: how it has ended, once it has
+    :ivar helpers: processes that stand between us and the command
+    :ivar fd: is readable when it has ended; -1: that can't be had
+    :raises OSError: it can't be started
+    """
+
+    exit: Exit | None = None
+    is_interrupted = False
+    helpers: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        outputs: Sequence[int] = (),
+        *,
+        stand_in: bool = False,
+    ) -> None:
+        import resource
+
+        self._stands_in = stand_in
+        self._before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(outputs, 1)]
+        self.pid = os.posix_spawnp(
+            command[0], command, environment, file_actions=actions, setsigdef=_RESTORED
+        )
+        try:
+            self.fd = os.pidfd_open(self.pid)
+        except OSError:  # Linux before 5.3
+            self.fd = -1
+
+    def look(self) -> int:
+        """Take note of what has become of it; return the signal that has stopped it meanwhile, else 0."""
+        stopped = 0
+        which = (os.P_ALL, 0) if self._stands_in else (os.P_PID, self.pid)
+        while self.exit is None:
+            try:
+                found = os.waitid(*which, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+                if found is None:
+                    break
+                if found.si_pid != self.pid:
+                    os.waitpid(found.si_pid, os.WNOHANG | os.WUNTRACED)
+                elif found.si_code == os.CLD_STOPPED:
+                    os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
+                    stopped = found.si_status
+                else:
+                    self.exit = self._reap()
+            except ChildProcessError:  # others in this program wait for all children
+                self.exit = Exit()
+        return 0 if self.exit else stopped
+
+    def tell(self, number: int, *, was_for_group: bool = False) -> None:
+        """Pass on a signal that this process got; one for our process group it has as well."""
+        if self.exit is None and not was_for_group:
+            try:
+                os.kill(self.pid, number)
+            except OSError:  # it has become another user's
+                pass
+
+    def follow(self, number: int, signals: Signals, *, was_told: bool) -> None:
+        """Stop as well, now that this signal has stopped it, so that a shell sees it.
+
+        :param was_told: whether this process was told to stop; if not, somebody may have stopped the command
+            alone, and will continue it alone
+        """
+        if self._stands_in and (was_told or is_in_foreground()):
+            signals.stop(number, group=False)
+
+    def let_go(self) -> None:
+        """Nothing of it is left when it has ended."""
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def _reap(self) -> Exit:
+        _, status, used = os.wait4(self.pid, 0)
+        return exit_of(status, used.ru_utime, used.ru_stime, used.ru_maxrss, self._before)
+
+
+def exit_of(status: int, user: float, system: float, peak: int, before: int) -> Exit:
+    """What `wait4` says of a process.
+
+    :param peak: its peak memory in KiB
+    :param before: the same of its parent, when it was started
+    """
+    usage = Usage(round(user, 6), round(system, 6), peak << 10 if peak > before else None)
+    code = os.waitstatus_to_exitcode(status)
+    return Exit(None, -code, usage) if code < 0 else Exit(code, None, usage)
