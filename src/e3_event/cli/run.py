@@ -30,13 +30,15 @@ _TIMED_OUT = 124
     epilog="\b\nExamples:\n  e3-event run -- make -j4"
     "\n  e3-event run --name nightly --data branch=main --attach report=out.xml -- ./nightly.sh"
     "\n\nExit codes: those of COMMAND, whatever becomes of the event. Where a signal kills it, e3-event dies"
-    " of the same one. 124: its time was over. 127 and 126: COMMAND was not found or can't be executed. 2: bad"
-    " usage, nothing ran.",
+    " of the same one. 124: the time given with --timeout was over. 127 and 126: COMMAND was not found or"
+    " can't be executed. 2: bad usage, nothing ran.",
 )
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
-@click.option("--quiet", "-q", is_flag=True, help="Show its output at the end, and only if it did not succeed.")
+@click.option(
+    "--quiet", "-q", is_flag=True, help="Show its output at the end, and only if it did not succeed."
+)
 @click.option("--pty", is_flag=True, help="Give COMMAND a terminal of its own, so that it writes as to one.")
 @click.option(
     "--timeout",

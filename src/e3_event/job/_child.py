@@ -43,9 +43,9 @@ class Exit(NamedTuple):
 class Child:
     """A command, started as a process of ours, in our process group.
 
-    :param outputs: descriptors that become its stdout and stderr; by default it has ours
-    :param stand_in: whether this process is there for the command alone: it looks after all processes that are
-        left to it, and stops when the command is stopped
+    :param given: descriptors of ours, and their numbers there; besides, it inherits what we let it
+    :param stand_in: whether this process is there for the command alone: it looks after all processes that
+        are left to it, and stops when the command is stopped
     :ivar exit: how it has ended, once it has
     :ivar helpers: processes that stand between us and the command
     :ivar fd: is readable when it has ended; -1: that can't be had
@@ -60,7 +60,7 @@ class Child:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        outputs: Sequence[int] = (),
+        given: Sequence[tuple[int, int]] = (),
         *,
         stand_in: bool = False,
     ) -> None:
@@ -68,9 +68,9 @@ class Child:
 
         self._stands_in = stand_in
         self._before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(outputs, 1)]
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in given]
         self.pid = os.posix_spawnp(
-            command[0], command, environment, file_actions=actions, setsigdef=_RESTORED
+            command[0], list(command), environment, file_actions=actions, setsigdef=_RESTORED
         )
         try:
             self.fd = os.pidfd_open(self.pid)
@@ -96,6 +96,15 @@ class Child:
             except ChildProcessError:  # others in this program wait for all children
                 self.exit = Exit()
         return 0 if self.exit else stopped
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        while self.exit is None:
+            try:
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            except ChildProcessError:  # as above
+                pass
+            self.look()
 
     def tell(self, number: int, *, was_for_group: bool = False) -> None:
         """Pass on a signal that this process got; one for our process group it has as well."""

@@ -39,10 +39,10 @@ class Job:
     """Runs a command and makes an event of it; a context manager that removes the log at its end.
 
     The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `status` (`ok`;
-    `failed`; `timeout`; `cancelled` if this process was told to end and the command did not succeed), `exit_code` or
-    `signal` (by name), `duration` in seconds, `cpu_user` and `cpu_system` in seconds and `peak_memory` in bytes
-    (see `Usage`), `error` if the command could not be started, and its output, both streams in the order in
-    which they came, as the attachment `log`.
+    `failed`; `timeout`; `cancelled` if this process was told to end and the command did not succeed),
+    `exit_code` or `signal` (by name), `duration` in seconds, `cpu_user` and `cpu_system` in seconds and
+    `peak_memory` in bytes (see `Usage`), `error` if the command could not be started, and its output, both
+    streams in the order in which they came, as the attachment `log`.
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder

@@ -48,7 +48,8 @@ class Pipes:
 
         :raises OSError: it can't be started
         """
-        child = Child(command, environment, self._ends, stand_in=self._stand_in)
+        given = [(end, number) for number, end in enumerate(self._ends, 1)]
+        child = Child(command, environment, given, stand_in=self._stand_in)
         self._closing.callback(child.close)
         self._close_ends()
         return child

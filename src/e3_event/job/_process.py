@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import signal
-import time
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from ._stream import Output
 
 logger = logging.getLogger("e3.event")
-
-_LOOK_AGAIN = 0.05
 
 
 class Ending(NamedTuple):
@@ -107,23 +104,26 @@ class _Prepared:
         self._place = self._prepare_place(closing, log)
 
     def _prepare_place(self, closing: ExitStack, log: Log) -> Pipes | Pty:
-        way = self._way
-        pair = _terminal() if way.pty else None
-        targets = [Target(number) for number in ((1,) if pair else (1, 2))]
-        for target in targets:
-            closing.callback(target.close)
-        outputs: Sequence[Output | None] = targets
-        if not way.echo:
-            outputs = [None] * len(targets)
-        elif way.quiet:
-            self._held = Held(*targets)
-            closing.callback(self._held.close)
-            outputs = self._held.outputs()
+        pair = _terminal() if self._way.pty else None
+        outputs = self._outputs(closing, (1,) if pair else (1, 2))
         if pair:
             from ._pty import Pty
 
-            return Pty(closing, self._poll, pair, outputs[0], log, stand_in=way.stand_in)
-        return Pipes(closing, self._poll, outputs, log, stand_in=way.stand_in)
+            return Pty(closing, self._poll, pair, outputs[0], log, stand_in=self._way.stand_in)
+        return Pipes(closing, self._poll, outputs, log, stand_in=self._way.stand_in)
+
+    def _outputs(self, closing: ExitStack, numbers: tuple[int, ...]) -> Sequence[Output | None]:
+        """What takes the output for our descriptors of these numbers."""
+        if not self._way.echo:
+            return [None] * len(numbers)
+        targets = [Target(number) for number in numbers]
+        for target in targets:
+            closing.callback(target.close)
+        if not self._way.quiet:
+            return targets
+        self._held = Held(*targets)
+        closing.callback(self._held.close)
+        return self._held.outputs()
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> Ending:
         """Run the command."""
@@ -162,7 +162,9 @@ def _terminal() -> tuple[int, int] | None:
 
 def _ending(exit_: Exit | None, *, interrupted: bool = False, timed_out: bool = False) -> Ending:
     code, number, usage = exit_ or Exit()
-    error = "" if code is not None or number else "how it ended is not known: another part of this program knows"
+    error = (
+        "" if code is not None or number else "how it ended is not known: another part of this program knows"
+    )
     return Ending(code, number, error, interrupted, timed_out, usage)
 
 
@@ -172,9 +174,7 @@ def _run_alone(command: Sequence[str], environment: Mapping[str, str]) -> Ending
         child = Child(command, environment)
     except OSError as error:
         return _not_started(command[0], error)
-    while child.exit is None:
-        child.look()
-        time.sleep(_LOOK_AGAIN)
+    child.wait()
     child.close()
     return _ending(child.exit)
 

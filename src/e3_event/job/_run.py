@@ -28,8 +28,9 @@ if TYPE_CHECKING:
         helpers: tuple[int, ...]
         fd: int
         exit: Exit | None
-        is_interrupted: bool
 
+        @property
+        def is_interrupted(self) -> bool: ...
         def look(self) -> int: ...
         def tell(self, number: int, *, was_for_group: bool = False) -> None: ...
         def follow(self, number: int, signals: Signals, *, was_told: bool) -> None: ...
@@ -93,8 +94,11 @@ class Run:
         if self.timed_out:
             self._tree.end(self._kill_at or 0.0)
 
+    def _has_ended(self) -> bool:
+        return self._process.exit is not None
+
     def _goes_on(self) -> bool:
-        if self._process.exit is None:
+        if not self._has_ended():
             return True
         if all(stream.is_done for stream in self._streams):
             return False
@@ -104,7 +108,7 @@ class Run:
         """Seconds until there is something to do."""
         times = [at for at in (self._end_at, self._kill_at, self._leave_at) if at is not None]
         waits = [max(0.0, min(times) - time.monotonic())] if times else []
-        if self._process.fd < 0 and self._process.exit is None:
+        if self._process.fd < 0 and not self._has_ended():
             waits.append(_LOOK_AGAIN)
         return min(waits, default=None)
 
@@ -126,20 +130,22 @@ class Run:
 
     def _leave(self) -> None:
         """Take what is there, and no more."""
+        more = False
         for stream in self._streams:
             stream.drain()
-        if any([stream.close() for stream in self._streams]):
+            more |= stream.close()
+        if more:
             logger.warning("not waiting for processes that the command left behind with its output open")
 
     def _look(self, _is_gone: bool = False) -> None:
         """See what has become of the command."""
-        if self._process.exit is not None:
+        if self._has_ended():
             return
         stopped = self._process.look()
         if stopped:
             was_told, self._told_to_stop = self._told_to_stop, False
             self._process.follow(stopped, self._signals, was_told=was_told)
-        if self._process.exit is not None:
+        if self._has_ended():
             self._poll.forget(self._process.fd)
             self._end_at = None
             self._leave_at = time.monotonic() + self._grace
@@ -151,7 +157,7 @@ class Run:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
                 self._look()
-            elif self._process.exit is None:
+            elif not self._has_ended():
                 self._told_to_stop = number == signal.SIGTSTP or (
                     self._told_to_stop and number != signal.SIGCONT
                 )

@@ -1,0 +1,138 @@
+"""A command that was started by the leader of its session, who looks after it and tells us of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+
+from ._child import Exit, exit_of
+from ._signals import is_in_foreground
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._child import Child
+    from ._input import Input
+    from ._signals import Signals
+    from ._terminal import Terminal
+
+#: What stops a process that uses its terminal from the background.
+_FROM_BACKGROUND = (signal.SIGTTIN, signal.SIGTTOU)
+
+
+class Led:
+    """A command on a terminal of its own; for what is not said here see `Child`.
+
+    :param leader: the process that runs `_leader`
+    :param orders: a descriptor for what it is told
+    :param reports: one for what it tells; closed with *orders*
+    :param keys: our side of the command's terminal
+    :param terminal: the one that we were started at
+    :param typed: what goes to the command
+    :raises OSError: the command can't be started
+    """
+
+    def __init__(
+        self, leader: Child, orders: int, reports: int, keys: int, terminal: Terminal, typed: Input
+    ) -> None:
+        self.pid = leader.pid
+        self.helpers: tuple[int, ...] = (leader.pid,)
+        self.fd = reports
+        self.exit: Exit | None = None
+        self._leader = leader
+        self._orders = orders
+        self._left = b""
+        self._keys = keys
+        self._terminal = terminal
+        self._typed = typed
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Was it interrupted by a key?"""
+        return self._typed.has_interrupted
+
+    def begin(self) -> None:
+        """Wait until the leader has started it.
+
+        :raises OSError: that failed
+        """
+        word, *number = (self._read() or [[b"failed", b"%d" % errno.EIO]])[0]
+        if word == b"failed":
+            code = int(number[0])
+            raise OSError(code, os.strerror(code))
+        os.set_blocking(self.fd, False)
+        if self._terminal.may_be_held():
+            self._typed.go_on()
+
+    def look(self) -> int:
+        """Take note of what has become of it; return the signal that has stopped it meanwhile, else 0."""
+        stopped = 0
+        self._leader.look()
+        for word, *numbers in self._read():
+            if word == b"stopped":
+                stopped = int(numbers[0])
+            elif word == b"ended":
+                status, user, system, peak, before = numbers
+                self.exit = exit_of(int(status), float(user), float(system), int(peak), int(before))
+        return 0 if self.exit else stopped
+
+    def tell(self, number: int, *, was_for_group: bool = False) -> None:
+        """Pass on a signal that this process got, alone or with its group; a new size of our terminal; and
+        that we are continued, in the foreground or not.
+        """
+        if number == signal.SIGWINCH:
+            self._terminal.resize(self._keys)
+        elif number == signal.SIGCONT:
+            self._go_on()
+        else:
+            self._order(f"signal {number} {'group' if was_for_group else 'alone'}")
+
+    def follow(self, number: int, signals: Signals, *, was_told: bool) -> None:
+        """Stop as well, with our process group, as the terminal would have stopped it."""
+        wants_terminal = number in _FROM_BACKGROUND
+        if not (wants_terminal and self._terminal.may_be_held()):
+            if signals.fd < 0 or not (was_told or wants_terminal or is_in_foreground()):
+                return
+            self._typed.pause()
+            self._terminal.give_back()
+            signals.stop(number, group=True)
+        self._go_on()
+
+    def let_go(self) -> None:
+        """Let the leader end, and with it the session: who was left behind there is told by SIGHUP."""
+        if self._orders >= 0:
+            os.close(self._orders)
+            self._orders = -1
+
+    def close(self) -> None:
+        """End the leader, and close what was opened."""
+        self.let_go()
+        self._leader.tell(signal.SIGKILL)
+        self._leader.wait()
+        self._leader.close()
+        os.close(self.fd)
+
+    def _go_on(self) -> None:
+        in_foreground = self._terminal.may_be_held()
+        if in_foreground:
+            self._terminal.hold()
+            self._terminal.resize(self._keys)
+            self._typed.go_on()
+        self._order(f"go {'fg' if in_foreground else 'bg'}")
+
+    def _order(self, line: str) -> None:
+        try:
+            os.write(self._orders, f"{line}\n".encode())
+        except OSError:  # it has ended
+            pass
+
+    def _read(self) -> list[list[bytes]]:
+        """The reports that came, in words. If there will be none any more, the command's end is not known."""
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except BlockingIOError:
+            return []
+        if not data:
+            self.exit = self.exit or Exit()
+        *lines, self._left = (self._left + data).split(b"\n")
+        return [line.split() for line in lines]
