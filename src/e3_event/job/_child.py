@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from ._signals import Signals
 
+#: What is reported of a process that has not ended -> how that is asked for.
+_CHANGES = {os.CLD_STOPPED: os.WSTOPPED, os.CLD_CONTINUED: os.WCONTINUED}
+_ANYTHING = os.WEXITED | os.WSTOPPED | os.WCONTINUED
 #: What Python ignores for itself; a command gets them as everybody does.
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -47,12 +50,14 @@ class Child:
     :param stand_in: whether this process is there for the command alone: it looks after all processes that
         are left to it, and stops when the command is stopped
     :ivar exit: how it has ended, once it has
+    :ivar stopped: the signal that has stopped it; 0: it runs
     :ivar helpers: processes that stand between us and the command
     :ivar fd: is readable when it has ended; -1: that can't be had
     :raises OSError: it can't be started
     """
 
     exit: Exit | None = None
+    stopped = 0
     is_interrupted = False
     helpers: tuple[int, ...] = ()
 
@@ -77,25 +82,27 @@ class Child:
         except OSError:  # Linux before 5.3
             self.fd = -1
 
-    def look(self) -> int:
-        """Take note of what has become of it; return the signal that has stopped it meanwhile, else 0."""
-        stopped = 0
+    def look(self) -> None:
+        """Take note of what has become of it."""
         which = (os.P_ALL, 0) if self._stands_in else (os.P_PID, self.pid)
         while self.exit is None:
             try:
-                found = os.waitid(*which, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+                found = os.waitid(*which, _ANYTHING | os.WNOHANG | os.WNOWAIT)
                 if found is None:
                     break
-                if found.si_pid != self.pid:
-                    os.waitpid(found.si_pid, os.WNOHANG | os.WUNTRACED)
-                elif found.si_code == os.CLD_STOPPED:
-                    os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
-                    stopped = found.si_status
-                else:
-                    self.exit = self._reap()
+                self._note(found)
             except ChildProcessError:  # others in this program wait for all children
                 self.exit = Exit()
-        return 0 if self.exit else stopped
+
+    def _note(self, found: os.waitid_result) -> None:
+        """Take note of what one of our children has become, and have it reported no more."""
+        change = _CHANGES.get(found.si_code, os.WEXITED)
+        if found.si_pid == self.pid and change == os.WEXITED:
+            self.exit = self._reap()
+            return
+        os.waitid(os.P_PID, found.si_pid, change | os.WNOHANG)
+        if found.si_pid == self.pid:
+            self.stopped = found.si_status if change == os.WSTOPPED else 0
 
     def wait(self) -> None:
         """Wait for its end."""
@@ -114,14 +121,18 @@ class Child:
             except OSError:  # it has become another user's
                 pass
 
-    def follow(self, number: int, signals: Signals, *, was_told: bool) -> None:
-        """Stop as well, now that this signal has stopped it, so that a shell sees it.
+    def follow(self, signals: Signals, *, was_told: bool) -> bool:
+        """Stop as well, now that it is stopped, so that a shell sees it. Return whether that was done.
 
-        :param was_told: whether this process was told to stop; if not, somebody may have stopped the command
-            alone, and will continue it alone
+        :param was_told: whether this process was told to stop, too. If not, somebody may have stopped the
+            command alone, and will continue it alone
         """
-        if self._stands_in and (was_told or is_in_foreground()):
-            signals.stop(number, group=False)
+        was_told = was_told and self.stopped == signal.SIGTSTP
+        if not (self._stands_in and (was_told or is_in_foreground())):
+            return False
+        signals.stop(self.stopped, group=False)
+        self.stopped = 0
+        return True
 
     def let_go(self) -> None:
         """Nothing of it is left when it has ended."""

@@ -6,8 +6,8 @@ session, as a shell is; so somebody has to be there.
 Arguments: descriptors to read orders from, to report to, and of the terminal; `fg` or `bg`; the command.
 
 Orders: `signal NUMBER group|alone`, and `go fg|bg`: continue it, in the foreground or not. When they end, all
-is over. Reports: `failed ERRNO` or `started`, `stopped NUMBER`, and `ended STATUS USER SYSTEM PEAK BEFORE`:
-what wait4 says, and our own peak memory when we started it.
+is over. Reports: `failed ERRNO` or `started`, `stopped NUMBER` (0: it was continued), and `ended STATUS USER
+SYSTEM PEAK BEFORE`: what wait4 says, and our own peak memory when we started it.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Leader:
     def _look(self) -> None:
         """Report what has become of it."""
         while self._pid:
-            pid, status, used = os.wait4(self._pid, os.WNOHANG | os.WUNTRACED)
+            pid, status, used = os.wait4(self._pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if not pid:
                 break
-            if os.WIFSTOPPED(status):
-                self._report(b"stopped %d" % os.WSTOPSIG(status))
+            if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+                self._report(b"stopped %d" % (0 if os.WIFCONTINUED(status) else os.WSTOPSIG(status)))
             else:
                 self._pid = 0
                 times = b"%f %f" % (used.ru_utime, used.ru_stime)

@@ -39,6 +39,7 @@ class Led:
         self.helpers: tuple[int, ...] = (leader.pid,)
         self.fd = reports
         self.exit: Exit | None = None
+        self.stopped = 0
         self._leader = leader
         self._orders = orders
         self._left = b""
@@ -64,17 +65,15 @@ class Led:
         if self._terminal.may_be_held():
             self._typed.go_on()
 
-    def look(self) -> int:
-        """Take note of what has become of it; return the signal that has stopped it meanwhile, else 0."""
-        stopped = 0
+    def look(self) -> None:
+        """Take note of what has become of it."""
         self._leader.look()
         for word, *numbers in self._read():
             if word == b"stopped":
-                stopped = int(numbers[0])
+                self.stopped = int(numbers[0])
             elif word == b"ended":
                 status, user, system, peak, before = numbers
                 self.exit = exit_of(int(status), float(user), float(system), int(peak), int(before))
-        return 0 if self.exit else stopped
 
     def tell(self, number: int, *, was_for_group: bool = False) -> None:
         """Pass on a signal that this process got, alone or with its group; a new size of our terminal; and
@@ -87,16 +86,20 @@ class Led:
         else:
             self._order(f"signal {number} {'group' if was_for_group else 'alone'}")
 
-    def follow(self, number: int, signals: Signals, *, was_told: bool) -> None:
-        """Stop as well, with our process group, as the terminal would have stopped it."""
-        wants_terminal = number in _FROM_BACKGROUND
+    def follow(self, signals: Signals, *, was_told: bool) -> bool:
+        """Stop as well, with our process group, as a key at our terminal would have stopped it. If it only
+        wants its terminal, and we have ours, it gets it.
+        """
+        wants_terminal = self.stopped in _FROM_BACKGROUND
         if not (wants_terminal and self._terminal.may_be_held()):
+            was_told = was_told and self.stopped == signal.SIGTSTP
             if signals.fd < 0 or not (was_told or wants_terminal or is_in_foreground()):
-                return
+                return False
             self._typed.pause()
             self._terminal.give_back()
-            signals.stop(number, group=True)
+            signals.stop(self.stopped, group=True)
         self._go_on()
+        return True
 
     def let_go(self) -> None:
         """Let the leader end, and with it the session: who was left behind there is told by SIGHUP."""
@@ -113,6 +116,7 @@ class Led:
         os.close(self.fd)
 
     def _go_on(self) -> None:
+        self.stopped = 0
         in_foreground = self._terminal.may_be_held()
         if in_foreground:
             self._terminal.hold()

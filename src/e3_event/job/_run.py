@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
         @property
         def is_interrupted(self) -> bool: ...
-        def look(self) -> int: ...
+
+        stopped: int
+
+        def look(self) -> None: ...
         def tell(self, number: int, *, was_for_group: bool = False) -> None: ...
-        def follow(self, number: int, signals: Signals, *, was_told: bool) -> None: ...
+        def follow(self, signals: Signals, *, was_told: bool) -> bool: ...
         def let_go(self) -> None: ...
 
 
@@ -130,34 +133,37 @@ class Run:
 
     def _leave(self) -> None:
         """Take what is there, and no more."""
-        more = False
+        self._drain()
+        open_ones = [stream for stream in self._streams if stream.close()]
+        if open_ones:
+            logger.warning("not waiting for processes that the command left behind with its output open")
+
+    def _drain(self) -> None:
+        """Carry what is there already."""
         for stream in self._streams:
             stream.drain()
-            more |= stream.close()
-        if more:
-            logger.warning("not waiting for processes that the command left behind with its output open")
 
     def _look(self, _is_gone: bool = False) -> None:
         """See what has become of the command."""
         if self._has_ended():
             return
-        stopped = self._process.look()
-        if stopped:
-            was_told, self._told_to_stop = self._told_to_stop, False
-            self._process.follow(stopped, self._signals, was_told=was_told)
+        self._process.look()
+        if self._process.stopped:
+            self._drain()
+            if self._process.follow(self._signals, was_told=self._told_to_stop):
+                self._told_to_stop = False
         if self._has_ended():
             self._poll.forget(self._process.fd)
             self._end_at = None
             self._leave_at = time.monotonic() + self._grace
-            for stream in self._streams:
-                stream.drain()
+            self._drain()
             self._process.let_go()
 
     def _take_signals(self, _is_gone: bool) -> None:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
-                self._look()
-            elif not self._has_ended():
+                continue
+            if not self._has_ended():
                 self._told_to_stop = number == signal.SIGTSTP or (
                     self._told_to_stop and number != signal.SIGCONT
                 )
@@ -167,3 +173,4 @@ class Run:
                 self._signals.stop(number, group=False)
             elif number in ENDING:
                 self._leave_at = time.monotonic()
+        self._look()

@@ -38,44 +38,52 @@ class Signals:
     """
 
     def __init__(self, *, all_of_them: bool = False) -> None:
-        self.fd = self._writing = -1
+        self.fd = self._writing = self._waking = -1
         self.ending = 0
         self._wanted = signal.valid_signals() - _OWN if all_of_them else ENDING
-        self._came: list[int] = []
         self._before: dict[int, object] = {}
         self._witness: Witness | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self.fd, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            self._witness = Witness()
-            for number in self._wanted - {signal.SIGCHLD}:
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                    self._before[number] = signal.signal(number, self._take)
-            if signal.SIGCHLD in self._wanted:
-                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._take)
-            elif signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # Python calls its handlers later, perhaps when what we wait for has come. This wakes us at once.
+            self._waking = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+            try:
+                self._witness = Witness()
+            except OSError:  # no descriptors are left
+                self.__exit__()
+                raise
+            self._catch()
         return self
+
+    def _catch(self) -> None:
+        for number in self._wanted - {signal.SIGCHLD}:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                self._before[number] = signal.signal(number, self._count)
+        if signal.SIGCHLD in self._wanted:
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._count)
+        elif signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)  # type: ignore[arg-type]  # what signal.signal gave
-        if self._witness:
-            self._witness.close()
+        if self.fd >= 0:
+            signal.set_wakeup_fd(self._waking)
             os.close(self.fd)
             os.close(self._writing)
+        if self._witness:
+            self._witness.close()
 
     def take(self) -> list[int]:
         """Return those that came since the last time, in order."""
         if self.fd < 0:
             return []
         try:
-            os.read(self.fd, 1 << 16)
+            return [number for number in os.read(self.fd, 1 << 16) if number in self._before]
         except BlockingIOError:  # none came
-            pass
-        came, self._came = self._came, []
-        return came
+            return []
 
     def came_to_group(self, number: int) -> bool:
         """Did this one, which was taken, come to all of our process group?"""
@@ -94,13 +102,8 @@ class Signals:
         if catches:
             signal.signal(number, before)
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
-        self._came.append(number)
+    def _count(self, number: int, _frame: FrameType | None) -> None:
         self.ending += number in ENDING
-        try:
-            os.write(self._writing, b"!")
-        except BlockingIOError:  # there is enough to read
-            pass
 
 
 def is_in_foreground() -> bool:

@@ -68,6 +68,7 @@ class Target:
 
     def end(self) -> None:
         """Let the reader see the end, for good: what is still written to the descriptor goes nowhere."""
+        self.close()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._shared)
         os.close(null)
