@@ -6,7 +6,7 @@ import os
 import signal
 from typing import NamedTuple
 
-from ._signals import is_in_foreground
+from ._signals import STOPPING, is_in_foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Child:
         :param was_told: whether this process was told to stop, too. If not, somebody may have stopped the
             command alone, and will continue it alone
         """
-        was_told = was_told and self.stopped == signal.SIGTSTP
+        was_told = was_told and self.stopped in STOPPING
         if not (self._stands_in and (was_told or is_in_foreground())):
             return False
         signals.stop(self.stopped, group=False)

@@ -3,7 +3,8 @@
 `_pty` runs this file as a program. The keys of a terminal stop only processes whose parent is in the same
 session, as a shell is; so somebody has to be there.
 
-Arguments: descriptors to read orders from, to report to, and of the terminal; `fg` or `bg`; the command.
+Arguments: descriptors to read orders from, to report to, and of the terminal; which standard streams of the
+command it becomes, as in `012`; whether the command begins in the foreground, `fg` or `bg`; the command.
 
 Orders: `signal NUMBER group|alone`, and `go fg|bg`: continue it, in the foreground or not. When they end, all
 is over. Reports: `failed ERRNO` or `started`, `stopped NUMBER` (0: it was continued), and `ended STATUS USER
@@ -46,13 +47,13 @@ class Leader:
         # With it blocked we may say who is in the foreground when we are not.
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
 
-    def start(self, command: list[bytes], *, foreground: bool) -> bool:
+    def start(self, command: list[bytes], streams: list[int], *, foreground: bool) -> bool:
         """Start the command, as a process group of its own; False: that failed."""
         self._before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         reading, writing = os.pipe2(os.O_CLOEXEC)
         self._pid = self._group = os.fork()
         if not self._pid:
-            self._become(command, writing, foreground=foreground)
+            self._become(command, streams, writing, foreground=foreground)
         os.close(writing)
         failure = os.read(reading, 16)  # ends when the command is there
         self._report(b"failed " + failure if failure else b"started")
@@ -73,13 +74,15 @@ class Leader:
                 for order in orders:
                     self._obey(*order.split())
 
-    def _become(self, command: list[bytes], failure: int, *, foreground: bool) -> NoReturn:
+    def _become(
+        self, command: list[bytes], streams: list[int], failure: int, *, foreground: bool
+    ) -> NoReturn:
         """Turn this forked process into the command."""
         try:
             os.setpgid(0, 0)
             if foreground:
                 os.tcsetpgrp(self._terminal, os.getpid())
-            for fd in (0, 1, 2):
+            for fd in streams:
                 os.dup2(self._terminal, fd)
             for number in _RESTORED:
                 signal.signal(number, signal.SIG_DFL)
@@ -136,10 +139,11 @@ def _environment() -> dict[bytes, bytes]:
         return dict(item.split(b"=", 1) for item in file.read().split(b"\0") if b"=" in item)
 
 
-def main(orders: str, reports: str, terminal: str, ground: str, *command: str) -> None:
+def main(orders: str, reports: str, terminal: str, streams: str, ground: str, *command: str) -> None:
     """Lead a session."""
     leader = Leader(int(orders), int(reports), int(terminal))
-    if leader.start([os.fsencode(word) for word in command], foreground=ground == "fg"):
+    words = [os.fsencode(word) for word in command]
+    if leader.start(words, [int(stream) for stream in streams], foreground=ground == "fg"):
         leader.lead()
 
 

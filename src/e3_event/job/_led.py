@@ -7,12 +7,12 @@ import os
 import signal
 
 from ._child import Exit, exit_of
-from ._signals import is_in_foreground
+from ._signals import STOPPING, is_in_foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._child import Child
-    from ._input import Input
+    from ._keys import Keys
     from ._signals import Signals
     from ._terminal import Terminal
 
@@ -26,14 +26,14 @@ class Led:
     :param leader: the process that runs `_leader`
     :param orders: a descriptor for what it is told
     :param reports: one for what it tells; closed with *orders*
-    :param keys: our side of the command's terminal
+    :param ours: our side of the command's terminal
     :param terminal: the one that we were started at
-    :param typed: what goes to the command
+    :param keys: those that go from there to the command
     :raises OSError: the command can't be started
     """
 
     def __init__(
-        self, leader: Child, orders: int, reports: int, keys: int, terminal: Terminal, typed: Input
+        self, leader: Child, orders: int, reports: int, ours: int, terminal: Terminal, keys: Keys
     ) -> None:
         self.pid = leader.pid
         self.helpers: tuple[int, ...] = (leader.pid,)
@@ -43,32 +43,36 @@ class Led:
         self._leader = leader
         self._orders = orders
         self._left = b""
-        self._keys = keys
+        self._ours = ours
         self._terminal = terminal
-        self._typed = typed
+        self._keys = keys
 
     @property
     def is_interrupted(self) -> bool:
         """Was it interrupted by a key?"""
-        return self._typed.has_interrupted
+        return self._keys.have_interrupted
 
     def begin(self) -> None:
         """Wait until the leader has started it.
 
         :raises OSError: that failed
         """
-        word, *number = (self._read() or [[b"failed", b"%d" % errno.EIO]])[0]
+        (word, *number), *more = self._read() or [[b"failed", b"%d" % errno.EIO]]
         if word == b"failed":
             code = int(number[0])
             raise OSError(code, os.strerror(code))
         os.set_blocking(self.fd, False)
+        self._note(more)
         if self._terminal.may_be_held():
-            self._typed.go_on()
+            self._keys.go_on()
 
     def look(self) -> None:
         """Take note of what has become of it."""
         self._leader.look()
-        for word, *numbers in self._read():
+        self._note(self._read())
+
+    def _note(self, reports: list[list[bytes]]) -> None:
+        for word, *numbers in reports:
             if word == b"stopped":
                 self.stopped = int(numbers[0])
             elif word == b"ended":
@@ -80,7 +84,7 @@ class Led:
         that we are continued, in the foreground or not.
         """
         if number == signal.SIGWINCH:
-            self._terminal.resize(self._keys)
+            self._terminal.resize(self._ours)
         elif number == signal.SIGCONT:
             self._go_on()
         else:
@@ -92,12 +96,13 @@ class Led:
         """
         wants_terminal = self.stopped in _FROM_BACKGROUND
         if not (wants_terminal and self._terminal.may_be_held()):
-            was_told = was_told and self.stopped == signal.SIGTSTP
+            was_told = was_told and self.stopped in STOPPING
             if signals.fd < 0 or not (was_told or wants_terminal or is_in_foreground()):
                 return False
-            self._typed.pause()
+            self._keys.pause()
             self._terminal.give_back()
             signals.stop(self.stopped, group=True)
+            signals.forget(signal.SIGCONT)  # it is what brought us here
         self._go_on()
         return True
 
@@ -120,8 +125,8 @@ class Led:
         in_foreground = self._terminal.may_be_held()
         if in_foreground:
             self._terminal.hold()
-            self._terminal.resize(self._keys)
-            self._typed.go_on()
+            self._terminal.resize(self._ours)
+            self._keys.go_on()
         self._order(f"go {'fg' if in_foreground else 'bg'}")
 
     def _order(self, line: str) -> None:

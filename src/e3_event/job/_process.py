@@ -98,7 +98,7 @@ class _Prepared:
 
     def __init__(self, closing: ExitStack, log: Log, way: Way) -> None:
         self._way = way
-        self._signals = closing.enter_context(Signals(all_of_them=way.stand_in))
+        self._signals = closing.enter_context(Signals(all_of_them=way.stand_in, reads_terminal=way.pty))
         self._poll = closing.enter_context(Poll())
         self._held: Held | None = None
         self._place = self._prepare_place(closing, log)

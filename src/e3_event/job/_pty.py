@@ -7,7 +7,7 @@ import sys
 
 from . import _leader
 from ._child import Child
-from ._input import Input
+from ._keys import Keys
 from ._led import Led
 from ._stream import Stream
 from ._terminal import Terminal
@@ -45,47 +45,42 @@ class Pty:
     ) -> None:
         self._closing = closing
         self._stand_in = stand_in
-        self._ends = [pair[1]]
-        closing.callback(self._close_ends)
+        self._open = [pair[1]]
+        closing.callback(self._close)
         os.set_blocking(pair[0], False)
         self.streams = [Stream(poll, pair[0], target, log, ends_target=stand_in)]
         closing.callback(self.streams[0].close)
-        self._keys = os.dup(pair[0])  # of its own, as it is waited for on its own
-        closing.callback(os.close, self._keys)
-        self._input = Input(poll, self._keys)
+        self._ours = os.dup(pair[0])  # of its own, as it is waited for on its own
+        closing.callback(os.close, self._ours)
         self._terminal = Terminal()
+        closing.callback(self._terminal.close)
+        self._keys = Keys(poll, self._terminal.fd, self._ours)
+        for _ in ("orders", "reports"):
+            self._open += os.pipe()
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Led:
         """Start the command.
 
         :raises OSError: it can't be started
         """
+        theirs, to_leader, orders, reports, from_leader = self._open
         terminal = self._terminal
-        (theirs,) = self._ends
-        terminal.furnish(self._keys)
+        terminal.furnish(self._ours)
         in_foreground = terminal.may_be_held()
-        self._closing.callback(terminal.give_back)
         if in_foreground:
             terminal.hold()
-        to_leader, orders = os.pipe()
-        reports, from_leader = os.pipe()
-        self._ends += (to_leader, from_leader)
-        given = [(fd, fd) for fd in self._ends]
-        ground = "fg" if in_foreground else "bg"
-        program = [
-            sys.executable,
-            "-IS",
-            _leader.__file__,
-            *map(str, (to_leader, from_leader, theirs)),
-            ground,
-        ]
-        leader = Child([*program, *command], environment, given, stand_in=self._stand_in)
-        led = Led(leader, orders, reports, self._keys, terminal, self._input)
+        given = (to_leader, from_leader, theirs)
+        streams = "012" if terminal.is_stdin else "12"
+        program = [sys.executable, "-IS", _leader.__file__, *map(str, given), streams]
+        command = [*program, "fg" if in_foreground else "bg", *command]
+        leader = Child(command, environment, [(fd, fd) for fd in given], stand_in=self._stand_in)
+        led = Led(leader, orders, reports, self._ours, terminal, self._keys)
+        self._open = [theirs, to_leader, from_leader]
+        self._close()
         self._closing.callback(led.close)
-        self._close_ends()
         led.begin()
         return led
 
-    def _close_ends(self) -> None:
-        while self._ends:
-            os.close(self._ends.pop())
+    def _close(self) -> None:
+        while self._open:
+            os.close(self._open.pop())

@@ -7,7 +7,7 @@ import signal
 import time
 
 from ._poll import READABLE
-from ._signals import ENDING
+from ._signals import ENDING, STOPPING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ class Run:
             self._drain()
             if self._process.follow(self._signals, was_told=self._told_to_stop):
                 self._told_to_stop = False
+                self._pass_on_signals()  # that came before
         if self._has_ended():
             self._poll.forget(self._process.fd)
             self._end_at = None
@@ -160,17 +161,18 @@ class Run:
             self._process.let_go()
 
     def _take_signals(self, _is_gone: bool) -> None:
+        self._pass_on_signals()
+        self._look()
+
+    def _pass_on_signals(self) -> None:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
                 continue
             if not self._has_ended():
-                self._told_to_stop = number == signal.SIGTSTP or (
-                    self._told_to_stop and number != signal.SIGCONT
-                )
+                self._told_to_stop = number in STOPPING or (self._told_to_stop and number != signal.SIGCONT)
                 was_for_group = self._signals.came_to_group(number)
                 self._process.tell(number, was_for_group=was_for_group)
-            elif number == signal.SIGTSTP:
+            elif number in STOPPING:
                 self._signals.stop(number, group=False)
             elif number in ENDING:
                 self._leave_at = time.monotonic()
-        self._look()

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 #: Those that are meant to end a process.
 ENDING = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM))
-#: Those that are never the command's: they can't be caught, tell of a fault of our own, or stop us together
-#: with the command where the terminal is in others' hands.
+#: Those that tell a process to stop, when somebody presses a key or when it reads a terminal of others.
+STOPPING = frozenset((signal.SIGTSTP, signal.SIGTTIN))
+#: Those that are never the command's: they can't be caught, tell of a fault of our own, or that we wrote to a
+#: terminal of others.
 _OWN = frozenset(
     (
-        *(signal.SIGKILL, signal.SIGSTOP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE),
+        *(signal.SIGKILL, signal.SIGSTOP, signal.SIGTTOU, signal.SIGPIPE),
         *(signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV),
         *(signal.SIGSYS, signal.SIGXCPU, signal.SIGXFSZ),
     )
@@ -33,15 +35,18 @@ class Signals:
     then forgets how the command ended. Outside of the main thread it does nothing.
 
     :param all_of_them: collect every other signal that can be for the command as well, and SIGCHLD
+    :param reads_terminal: but not SIGTTIN, as this process will read a terminal: it has to stop it at once
     :ivar fd: is readable when some came; -1 outside of the main thread
     :ivar ending: how many came that are meant to end a process
     """
 
-    def __init__(self, *, all_of_them: bool = False) -> None:
+    def __init__(self, *, all_of_them: bool = False, reads_terminal: bool = False) -> None:
         self.fd = self._writing = self._waking = -1
         self.ending = 0
-        self._wanted = signal.valid_signals() - _OWN if all_of_them else ENDING
+        own = _OWN | {signal.SIGTTIN} if reads_terminal else _OWN
+        self._wanted = signal.valid_signals() - own if all_of_them else ENDING
         self._before: dict[int, object] = {}
+        self._left: list[int] = []
         self._witness: Witness | None = None
 
     def __enter__(self) -> Self:
@@ -80,10 +85,16 @@ class Signals:
         """Return those that came since the last time, in order."""
         if self.fd < 0:
             return []
+        came, self._left = self._left, []
         try:
-            return [number for number in os.read(self.fd, 1 << 16) if number in self._before]
+            came += [number for number in os.read(self.fd, 1 << 16) if number in self._before]
         except BlockingIOError:  # none came
-            return []
+            pass
+        return came
+
+    def forget(self, number: int) -> None:
+        """Don't return those of this number that came until now."""
+        self._left = [other for other in self.take() if other != number]
 
     def came_to_group(self, number: int) -> bool:
         """Did this one, which was taken, come to all of our process group?"""

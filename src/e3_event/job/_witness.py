@@ -9,6 +9,8 @@ import time
 
 #: Seconds that may lie between the signals that somebody sends to one process of a group after the other.
 _PATIENCE = 0.02
+#: Where they wait, a later one of one kind takes an earlier one of the other away.
+_STOPS, _CONTINUES = 1 << signal.SIGTSTP - 1 | 1 << signal.SIGTTIN - 1, 1 << signal.SIGCONT - 1
 #: Waits for the end of its input. Where there is no `cat`, there is still Python.
 _PROGRAMS = (("cat",), (sys.executable, "-ISc", "import sys; sys.stdin.buffer.read()"))
 
@@ -38,7 +40,9 @@ class Witness:
         """Did it get this signal, which we got, too? Of each one that it got this is told once."""
         bit = 1 << number - 1
         deadline = time.monotonic() + _PATIENCE
-        while not (self._had | _pending(self.pid)) & bit:
+        while not (self._had | (waiting := _pending(self.pid))) & bit:
+            if (bit & _STOPS and waiting & _CONTINUES) or (bit & _CONTINUES and waiting & _STOPS):
+                return True
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.001)
