@@ -66,9 +66,12 @@ def to_its_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 def to_each_of_them(process: subprocess.Popen[bytes], number: int) -> None:
     """As systemd does with a control group, and Jenkins with what has its mark."""
-    listed = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, check=True)
-    for pid in map(int, listed.stdout.split()):
-        os.kill(pid, number)
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+        try:
+            if os.getpgid(pid) == process.pid:
+                os.kill(pid, number)
+        except ProcessLookupError:  # it has ended meanwhile
+            pass
 
 
 @pytest.mark.parametrize("front", [PLAIN, WRAPPED], ids=["plain", "wrapped"])

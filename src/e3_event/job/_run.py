@@ -73,6 +73,7 @@ class Run:
         self._end_at = None if way.timeout is None else time.monotonic() + way.timeout
         self._kill_at: float | None = None
         self._leave_at: float | None = None
+        self._has_ended = False
         self._told_to_stop = False
 
     @property
@@ -97,11 +98,8 @@ class Run:
         if self.timed_out:
             self._tree.end(self._kill_at or 0.0)
 
-    def _has_ended(self) -> bool:
-        return self._process.exit is not None
-
     def _goes_on(self) -> bool:
-        if not self._has_ended():
+        if not self._has_ended:
             return True
         if all(stream.is_done for stream in self._streams):
             return False
@@ -111,7 +109,7 @@ class Run:
         """Seconds until there is something to do."""
         times = [at for at in (self._end_at, self._kill_at, self._leave_at) if at is not None]
         waits = [max(0.0, min(times) - time.monotonic())] if times else []
-        if self._process.fd < 0 and not self._has_ended():
+        if self._process.fd < 0 and not self._has_ended:
             waits.append(_LOOK_AGAIN)
         return min(waits, default=None)
 
@@ -145,7 +143,7 @@ class Run:
 
     def _look(self, _is_gone: bool = False) -> None:
         """See what has become of the command."""
-        if self._has_ended():
+        if self._has_ended:
             return
         self._process.look()
         if self._process.stopped:
@@ -153,7 +151,8 @@ class Run:
             if self._process.follow(self._signals, was_told=self._told_to_stop):
                 self._told_to_stop = False
                 self._pass_on_signals()  # that came before
-        if self._has_ended():
+        if self._process.exit is not None:
+            self._has_ended = True
             self._poll.forget(self._process.fd)
             self._end_at = None
             self._leave_at = time.monotonic() + self._grace
@@ -168,7 +167,7 @@ class Run:
         for number in self._signals.take():
             if number == signal.SIGCHLD:
                 continue
-            if not self._has_ended():
+            if not self._has_ended:
                 self._told_to_stop = number in STOPPING or (self._told_to_stop and number != signal.SIGCONT)
                 was_for_group = self._signals.came_to_group(number)
                 self._process.tell(number, was_for_group=was_for_group)
