@@ -42,7 +42,17 @@ def press(shells: tuple[Tmux, Tmux], *keys: str, shows: str) -> None:
     """Press these keys in both; both screens become the same, with this text on it."""
     for shell in shells:
         shell.press(*keys)
-    until(lambda: shells[0].screen() == shells[1].screen() and shows in shells[0].screen())
+    screens: list[str] = []
+
+    def are_the_same() -> bool:
+        screens[:] = [shell.screen() for shell in shells]
+        return screens[0] == screens[1] and shows in screens[0]
+
+    try:
+        until(are_the_same)
+    except AssertionError:
+        assert screens[0] == screens[1], keys
+        raise
 
 
 def test_less(shells: tuple[Tmux, Tmux]) -> None:
@@ -56,10 +66,11 @@ def test_less(shells: tuple[Tmux, Tmux]) -> None:
 
 def test_vim(shells: tuple[Tmux, Tmux], tmp_path: Path) -> None:
     press(shells, "clear; sh run vim -u NONE -N -n text", "Enter", shows="line 23")
-    press(shells, "GOa word", "Escape", shows="a word")
+    press(shells, "Gyyp", shows="500\nline 500")
+    press(shells, ":$s/line/word", "Enter", shows="word 500")
     press(shells, "C-z", shows="Stopped")
-    press(shells, "fg", "Enter", shows="a word")
+    press(shells, "fg", "Enter", shows="word 500")
     press(shells, ":wq", "Enter", shows="ready>")
     plain, wrapped = (tmp_path / name / "text" for name in ("plain", "wrapped"))
     assert plain.read_text() == wrapped.read_text()
-    assert "\na word\nline 500\n" in wrapped.read_text()
+    assert "\nline 500\nword 500\n" in wrapped.read_text()

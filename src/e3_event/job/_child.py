@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from typing import NamedTuple
 
@@ -69,8 +70,6 @@ class Child:
         *,
         stand_in: bool = False,
     ) -> None:
-        import resource
-
         self._stands_in = stand_in
         self._before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in given]

@@ -81,9 +81,9 @@ def run_process(
     with ExitStack() as closing:
         try:
             prepared = _Prepared(closing, log, way)
-        except OSError as error:
+        except (OSError, ImportError) as error:
             closing.close()
-            log.error = f"the output could not be read: {error.strerror}"
+            log.error = f"the output could not be read: {getattr(error, 'strerror', None) or error}"
             logger.warning("%s", log.error)
             return _run_alone(command, environment)
         return prepared.run(command, environment)

@@ -132,7 +132,7 @@ class Run:
     def _leave(self) -> None:
         """Take what is there, and no more."""
         self._drain()
-        open_ones = [stream for stream in self._streams if stream.close()]
+        open_ones = [stream for stream in self._streams if stream.end()]
         if open_ones:
             logger.warning("not waiting for processes that the command left behind with its output open")
 

@@ -72,14 +72,19 @@ class Stream:
         while self.is_open and most > 0:
             most -= self._move() or most
 
-    def close(self) -> bool:
-        """Read no more; return whether more could have come."""
-        was_open, self.is_open = self.is_open, False
-        if was_open:
+    def end(self) -> bool:
+        """Read no more, so that our reader may see the end; return whether more could have come."""
+        was_open = self.is_open
+        self.close()
+        self._settle()
+        return was_open
+
+    def close(self) -> None:
+        """Close the source."""
+        if self.is_open:
+            self.is_open = False
             self._poll.forget(self._source)
             os.close(self._source)
-            self._settle()
-        return was_open
 
     def _read(self, _is_gone: bool) -> None:
         self._move()
@@ -93,7 +98,7 @@ class Stream:
         except OSError:  # a terminal that has hung up
             data = b""
         if not data:
-            self.close()
+            self.end()
             return 0
         if self._target:
             self._target.give(data)

@@ -18,11 +18,11 @@ _LOOK_AGAIN = 0.05
 
 def adopt() -> None:
     """Become the parent of those below this process whose parent ends, so that they are found. For good."""
-    import ctypes
-
     try:
+        import ctypes
+
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (OSError, AttributeError):  # not Linux's C library: some may escape
+    except (ImportError, OSError, AttributeError):  # not Linux's C library: some may escape
         pass
 
 
@@ -90,7 +90,11 @@ def _send(pid: int, number: int) -> None:
 def _processes() -> dict[int, tuple[int, bytes]]:
     """The numbers of all processes that run -> that of the parent, and the time of the start (proc(5))."""
     found = {}
-    for name in os.listdir("/proc"):
+    try:
+        names = os.listdir("/proc")
+    except OSError:  # it is not there, or there are no descriptors
+        names = []
+    for name in names:
         if name.isdecimal():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
