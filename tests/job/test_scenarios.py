@@ -54,10 +54,10 @@ LOOK_AT_SIGNALS = (
 )
 #: What is looked at -> a script in which `$run` stands in front of the command that looks.
 SURROUNDINGS = {
-    "environment": "$run env -0 | tr '\\0' '\\n' | grep -v ^_= | sort",
-    "environment in the locale C": "unset LC_ALL LANG LC_CTYPE; $run env | grep -v ^_= | sort",
-    "environment in the same, named": "unset LC_ALL LANG; LC_CTYPE=C $run env | grep -v ^_= | sort",
-    "environment in another locale": "LC_CTYPE=C.UTF-8 $run env | grep -v ^_= | sort",
+    "environment": "$run env -0 | tr '\\0' '\\n' | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
+    "environment in the locale C": "unset LC_ALL LANG LC_CTYPE; $run env | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
+    "environment in the same, named": "unset LC_ALL LANG; LC_CTYPE=C $run env | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
+    "environment in another locale": "LC_CTYPE=C.UTF-8 $run env | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
     "folder": "cd /usr/bin; $run pwd",
     "umask": "umask 027; $run sh -c umask",
     "priority": "exec nice -n 5 $run nice",

@@ -13,7 +13,7 @@ from job.scenario import until
 from job.tmux import Tmux
 
 pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("tmux", "less", "vim"))), reason="tmux, less or vim is missing"
+    not all(map(shutil.which, ("tmux", "less", "vi"))), reason="tmux, less or vi is missing"
 )
 
 Open = Callable[[str], Tmux]
@@ -64,8 +64,8 @@ def test_less(shells: tuple[Tmux, Tmux]) -> None:
     press(shells, "q", shows="ready>")
 
 
-def test_vim(shells: tuple[Tmux, Tmux], tmp_path: Path) -> None:
-    press(shells, "clear; sh run vim -u NONE -N -n text", "Enter", shows="line 23")
+def test_vi(shells: tuple[Tmux, Tmux], tmp_path: Path) -> None:
+    press(shells, "clear; sh run vi -u NONE -N -n text", "Enter", shows="line 23")
     press(shells, "Gyyp", shows="500\nline 500")
     press(shells, ":$s/line/word", "Enter", shows="word 500")
     press(shells, "C-z", shows="Stopped")
