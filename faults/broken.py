@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import broken_hostile, broken_relay
@@ -129,6 +130,27 @@ def _no_fork_hooks() -> None:
     os.getpid = lambda: pid
 
 
+def _write_down_no_runs() -> None:
+    """Keep nothing of what runs until it ends."""
+    from e3_event.handler.spool import SpoolHandler
+
+    del SpoolHandler.begin
+
+
+def _two_ids() -> None:
+    """Give the event of a run another id than the one that is written down."""
+    from e3_event.spool._runs import Run
+
+    Run.snapshot = lambda self, event: event.snapshot()  # type: ignore[method-assign]
+    end = Run.end
+
+    def end_later(self: Run) -> None:
+        time.sleep(0.2)  # which is long enough to be killed in it
+        end(self)
+
+    Run.end = end_later  # type: ignore[method-assign]
+
+
 def _never_write_back() -> None:
     """Leave everything in the write-ahead log, for ever."""
     import apsw
@@ -164,6 +186,8 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "tries a failed fsync again": _sync_again,
     "looks at its file once": _look_once,
     "no notice of forks": _no_fork_hooks,
+    "writes down no runs": _write_down_no_runs,
+    "gives a run two ids": _two_ids,
     "never writes the log back": _never_write_back,
     "a commit for each put": _commit_alone,
     "no fsync of files": _no_sync(stat.S_ISREG),

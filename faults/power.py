@@ -42,14 +42,21 @@ def cut_power(bench: Bench) -> Outcome:
     return outcome
 
 
-def _cut(bench: Bench, writer: subprocess.Popen[str], disk: str) -> Books:
-    """Cut the power under *disk*; return what was acknowledged before."""
+def cut(disk: str) -> None:
+    """Have a file system forget what was not synced, and take nothing any more."""
     fd = os.open(disk, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        books = bench.books()  # before the cut: what is acknowledged later does not count
         fcntl.ioctl(fd, _SHUTDOWN, _NO_LOG_FLUSH)
     finally:
         os.close(fd)
+
+
+def _cut(bench: Bench, writer: subprocess.Popen[str], disk: str) -> Books:
+    """Cut the power under *disk*; return what was acknowledged before."""
+    books = bench.books()  # before the cut: what is acknowledged later does not count
+    try:
+        cut(disk)
+    finally:
         bench.kill(writer)
     os.truncate(bench.journal, books.size)  # nor does it count when the power is cut again
     return books

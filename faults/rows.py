@@ -10,6 +10,7 @@ from .family import fork_and_end
 from .flips import flip_bits
 from .folders import forbid
 from .images import crash_anywhere
+from .jobs import cut_power_of_jobs, kill_jobs
 from .kills import kill_writers
 from .machine import EXT4, MOUNT, STRACE
 from .memory import starve
@@ -140,6 +141,23 @@ ROWS: tuple[Row, ...] = (
         scaled=2,
         full=20,
         controls=("never writes the log back",),
+    ),
+    Row(
+        number="J1",
+        what="kill -9 e3-event run, its job, both",
+        trial=kill_jobs,
+        scaled=40,
+        full=500,
+        controls=("writes down no runs", "gives a run two ids"),
+    ),
+    Row(
+        number="J2",
+        what="power cut while jobs run (ext4)",
+        trial=cut_power_of_jobs,
+        scaled=40,
+        full=500,
+        controls=("writes down no runs", "no fsync of files", "no fsync of folders"),
+        needs=EXT4,
     ),
     *rows_relay.ROWS,
     *rows_hostile.ROWS,

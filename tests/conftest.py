@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from e3_event.job._ci import SYSTEMS
+
 settings.register_profile("untimed", deadline=None)  # a slow machine is no failure
 settings.load_profile("untimed")
 
@@ -26,18 +28,28 @@ def signals_as_at_a_terminal() -> None:
 
 def pytest_configure() -> None:
     """With `CI=true` nothing is left out because a tool is missing."""
-    if os.environ.get("CI") == "true" and shutil.which("strace") is None:
-        raise pytest.UsageError("strace is missing: install it, or tests of faults would be skipped")
+    needed = {
+        "strace": "faults",
+        "git": "commits and branches",
+        **dict.fromkeys(("tmux", "less", "vi"), "screens"),
+    }
+    for tool, about in needed.items():
+        if os.environ.get("CI") == "true" and shutil.which(tool) is None:
+            raise pytest.UsageError(f"{tool} is missing: install it, or tests of {about} would be skipped")
 
 
 @pytest.fixture(autouse=True)
 def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of its own for each test, and a place of its own for those without one; returns the home."""
+    """A home of its own for each test, and a place of its own for those without one; returns the home.
+
+    Nor do a CI system, a trace or a command of ours reach them in which the tests may run.
+    """
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr("e3_event._config._place.FALLBACK", str(tmp_path_factory.mktemp("fallback")))
-    ours = ("E3_EVENT_HANDLERS", "E3_EVENT_CONFIG", "E3_ENABLE_FEATURE")
-    for name in (*ours, "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NO_COLOR"):
+    ours = ("E3_EVENT_HANDLERS", "E3_EVENT_CONFIG", "E3_EVENT_PARENT", "E3_ENABLE_FEATURE")
+    around = ("TRACEPARENT", "TRACESTATE", "GIT_DIR", *(sign for (sign, _), _ in SYSTEMS.values()))
+    for name in (*ours, *around, "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return home
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+import e3_event
 from cli.command import DIRECT, kept, spool_of
 from e3_event import Event, EventManager
 from e3_event._config import _place
 from e3_event.handler.file import FileHandler
+from e3_event.handler_tools import attachments
 from e3_event.testing import Recorder
 
 
@@ -87,6 +92,25 @@ def test_a_status_that_the_block_sets_stays(manager: EventManager, recorder: Rec
     with manager.record("x") as event:
         event.status = "skipped"
     assert recorder.events[0].status == "skipped"
+
+
+KILLED = """
+import os, signal, e3_event
+with e3_event.record("batch", part=3) as event:
+    event.stage = "after it began"
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_program_that_is_killed_in_the_block_is_reported_as_aborted(private_environment: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with e3_event.record("next"):
+        pass
+    _, event = sorted(kept(spool_of(private_environment)), key=lambda event: event.name, reverse=True)
+    assert (event.name, event.status, event.part) == ("batch", "aborted", 3)
+    assert "stage" not in event
+    assert attachments(event) == ()
 
 
 def test_an_event_that_the_block_closed_is_sent_as_it_is(manager: EventManager, recorder: Recorder) -> None:

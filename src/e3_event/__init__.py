@@ -35,6 +35,7 @@ __all__ = [
     "Report",
     "Snapshot",
     "add_handler",
+    "child_variables",
     "default_manager",
     "dispatch",
     "flush",
@@ -117,6 +118,27 @@ def record(name: str, /, uid: str | None = None, **kwargs: Any) -> Recording:
     :param kwargs: further data
     """
     return default_manager.record(name, uid, **kwargs)
+
+
+def child_variables() -> dict[str, str]:
+    """Return the variables that make the events of a program that you start part of the one being recorded.
+
+    ::
+
+        with record("nightly"):
+            subprocess.run(["make"], env=os.environ | child_variables())
+
+    They are `E3_EVENT_PARENT` and `TRACEPARENT` (W3C Trace Context), and `TRACESTATE`, empty, where there is
+    one without a trace.
+
+    :return: what to add to its environment; nothing where no event is being recorded
+    """
+    import os
+
+    from ._family import innermost
+
+    member = innermost()
+    return {} if member is None else member.variables(os.environ)
 
 
 def __getattr__(name: str) -> object:

@@ -6,11 +6,15 @@ import logging
 import os
 import time
 
+from ._errors import EventError
 from ._files import open_regular, sha1_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from io import BufferedReader
+
+    from ._event import Event
 
     #: What tells that a file is untouched: device, inode, size in bytes, mtime in ns.
     Stamp = tuple[int, int, int, int]
@@ -117,3 +121,21 @@ def look_at(
         if now.sha1 != attachment.sha1:
             changed.append(name)
     return present, changed, left_out
+
+
+def attach_files(event: Event, paths: Mapping[str, str], left_out: Mapping[str, str] | None = None) -> None:
+    """Attach files that may be there by now; those that are not are named in `attachments_left_out`.
+
+    :param paths: by name
+    :param left_out: why others can't be had, by name
+    """
+    missing = dict(left_out or {})
+    for name, path in paths.items():
+        try:
+            event.attach_file(path, name)
+        except EventError as error:
+            missing[name] = getattr(error.__cause__, "strerror", None) or "not a regular file"
+    if missing:
+        event.attachments_left_out = missing
+    for name, reason in missing.items():
+        logger.warning("attachment %r is left out: %s", name, reason)

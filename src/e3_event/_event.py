@@ -25,7 +25,8 @@ logger = logging.getLogger("e3.event")
 #: Data keys that have a fixed meaning. Programs may set them; other keys are theirs alone.
 RESERVED_KEYS = (
     *("uid", "name", "begin_time", "end_time", "status", "parent_uid", "duration", "exit_code", "signal"),
-    *("error", "traceback", "command", "host", "user", "cwd", "attempt"),
+    *("error", "traceback", "command", "host", "user", "cwd", "attempt", "git_commit", "git_branch", "ci"),
+    *("trace_id", "span_id", "parent_span_id"),
 )
 #: Values of the data key `status`.
 STATUSES = ("ok", "failed", "timeout", "aborted", "cancelled", "skipped", "running")
@@ -51,7 +52,7 @@ def _decode_dump(raw: bytes, origin: str) -> Dump:
 
 
 @functools.lru_cache(maxsize=64)  # the times of an event, and of those around it, share their seconds
-def _utc(second: float) -> str:
+def utc(second: float) -> str:
     """Show seconds since the epoch as text."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
@@ -206,7 +207,7 @@ class Event:
         """
         if isinstance(value, float):
             try:
-                return {key: _utc(value // 1)}
+                return {key: utc(value // 1)}
             except (OverflowError, ValueError, OSError):  # beyond the calendar, or no number
                 pass
         return {key: value}
@@ -300,6 +301,7 @@ class Snapshot(Event):
     and `handler_tools` has functions that give them in any case.
 
     :param event: what to take; its attachments are looked at now
+    :param snapshot_id: its id, to make one again that may have been sent; by default a new one
     """
 
     if TYPE_CHECKING:
@@ -308,7 +310,7 @@ class Snapshot(Event):
         _apart: dict[str, Any] | None
         _snapshot_id: str
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, snapshot_id: str | None = None) -> None:
         attachments = event._attachments.copy()  # other threads may add to it
         present, changed, left_out = look_at(attachments) if attachments else ({}, [], {})
         data, as_text = _jsonable(event._data.copy())
@@ -318,7 +320,7 @@ class Snapshot(Event):
         state["_attachments"] = present
         state["_formatters"] = {}
         state["_closed"] = event._closed
-        state["_snapshot_id"] = unique_id()
+        state["_snapshot_id"] = snapshot_id or unique_id()
         if as_text or changed or left_out or event._formatters or not _shows_its_data(type(event)):
             state["_apart"] = _shown_apart(event, changed, left_out)
 

@@ -104,7 +104,7 @@ class EventManager:
         if not self.handlers and front is None and not self._warned:
             self._warned = True
             logger.warning("there is no handler: events go nowhere (add_handler, or set %s)", HANDLERS_VAR)
-        behind = {name: handler for name, handler in self.handlers.items() if handler is not front}
+        behind = self._behind(front)
         with Attempt() as reading:
             snapshot = event.snapshot()
         if not reading.delivered:
@@ -137,6 +137,10 @@ class EventManager:
         _, outcome = report_types()
         return [kept, *(outcome(handler=name, delivered=False, waiting=True) for name in behind)]
 
+    def _behind(self, front: EventHandler | None) -> dict[str, EventHandler]:
+        """The handlers that the one in front keeps events for."""
+        return {name: handler for name, handler in self.handlers.items() if handler is not front}
+
     def _front(self) -> tuple[str, EventHandler | None]:
         """The handler in front of the others, if there is one, and its name."""
         for name, handler in self.handlers.items():
@@ -146,34 +150,6 @@ class EventManager:
 
     def _deliver_all(self, handlers: dict[str, EventHandler], snapshot: Snapshot) -> list[Outcome]:
         return [self._deliver(name, handler, snapshot) for name, handler in handlers.items()]
-
-    def _accept(self, event: Event) -> Report:
-        """Take an event of `record` or the command: into the spool that is set up, if there is one."""
-        return self._dispatch(event, *(self._setup.front or self._front()))
-
-    def _follow(self, event: Event, report: Report, timeout: float | None = None) -> Report:
-        """Deliver what was accepted, for so many seconds (by default `flush_timeout`).
-
-        :return: what has become of it
-        """
-        _, front = self._setup.front or self._front()
-        seconds = self.flush_timeout if timeout is None else timeout
-        if front is None or not report.waiting or not seconds > 0:
-            return report
-        with Attempt() as following:
-            from ._flush import follow
-
-            report = follow(self, front, report, seconds)
-        if not following.delivered:
-            logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
-        self._tell(event, report.failed)
-        return report
-
-    def _tell_of_waiting(self, event: Event, report: Report) -> None:
-        """Log what waits for a reason other than its turn."""
-        for outcome in report.waiting:
-            if outcome.reason:
-                logger.warning("%r waits for %s: %s", event, outcome.handler, outcome.reason)
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Deliver what a spool in front of the handlers holds for them, also of earlier programs.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from ._course import Course, tell_of_waiting
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar
 
     from ._event import Event
+    from ._family import Member
     from ._manager import EventManager
     from ._report import Report
 
@@ -25,12 +28,18 @@ class Recording:
     KeyboardInterrupt and when a coroutine is cancelled), unless the block has set one and ended well,
     `duration` in seconds, and on an exception `error` and `traceback` (secrets in them are masked).
 
+    What is recorded inside, also in the tasks that are started there, is part of it: its event has this one's
+    uid as `parent_uid`. `trace_id`, `span_id` and `parent_span_id` say the same in a trace. Programs that are
+    started learn of it from `child_variables`. A key that is given stays as it is.
+
     An exception of the block goes on its way. Sending never raises: what failed is logged and in `report`.
-    If the manager has no handlers by then, those of `E3_EVENT_HANDLERS` are added, else those of the
-    configuration file.
+    If the manager has no handlers when the block begins, those of `E3_EVENT_HANDLERS` are added, else those
+    of the configuration file.
 
     The event goes into the user's spool (see `docs/delivery.md`), where it survives whatever happens, and
-    from there to the handlers, for which at most the manager's `flush_timeout` is waited.
+    from there to the handlers, for which at most the manager's `flush_timeout` is waited. If the process is
+    killed in the block, or the machine goes down, the event comes with status `aborted`, by the next process
+    that records or delivers.
 
     :ivar report: what became of the event, once it was sent
     """
@@ -41,28 +50,32 @@ class Recording:
         self._arguments = (name, uid, data)
 
     def __enter__(self) -> Event:
+        from ._config import set_up
         from ._event import Event
+        from ._family import begin
 
         name, uid, data = self._arguments
-        self._event = Event(name, uid, **data)
+        self._event = event = Event(name, uid, **data)
+        self._member: Member = begin(event)
+        set_up(self._manager)
+        self._course = Course(self._manager, event)
+        self._course.begin()
         self._started = time.monotonic()
-        return self._event
+        return event
 
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
     ) -> Literal[False]:
-        from ._config import set_up
+        from ._family import end
 
+        end(self._member)
         event = self._event
         if not event._closed:
             event.duration = time.monotonic() - self._started
             _judge(event, error)
             event.close()
-        manager = self._manager
-        set_up(manager)
-        self.report = manager._accept(event)
-        self.report = manager._follow(event, self.report)
-        manager._tell_of_waiting(event, self.report)
+        self.report = self._course.send()
+        tell_of_waiting(event, self.report)
         return False
 
     def __call__(self, function: _F) -> _F:

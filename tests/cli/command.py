@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ DEADLINE = 60.0
 
 
 def e3_event(
-    *arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None, **environment: str
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `e3-event` with these arguments and further environment variables, to its end."""
     return subprocess.run(
@@ -25,7 +30,7 @@ def e3_event(
         input=stdin,
         capture_output=True,
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, **(env or {}), **environment},
         timeout=DEADLINE,
         check=False,
     )
@@ -37,6 +42,16 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*COMMAND, *arguments], **{"stdin": pipe, "stdout": pipe, "stderr": pipe, "bufsize": 0, **options}
     )
+
+
+def peak_memory(*arguments: str) -> int:
+    """Peak memory in KiB of `e3-event` with these arguments, whose output is read and thrown away."""
+    process = start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdin.close()  # type: ignore[union-attr]
+    assert process.returncode == 0
+    return usage.ru_maxrss
 
 
 class Events:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from cli.command import COMMAND, DEADLINE, e3_event
+from cli.command import COMMAND, DEADLINE, e3_event, start
 from cli.terminal import on_terminal
 from e3_event import Event
 from e3_event.cli._harmless import Harmless
@@ -184,3 +185,23 @@ def test_a_log_that_was_written_anew_is_followed_from_its_start(spool: Spool, tm
     finally:
         log.kill()
         log.communicate()
+
+
+def test_what_a_command_prints_is_followed_to_its_end(spool: Spool, tmp_path: Path) -> None:
+    script = f"echo begins; while ! test -e {tmp_path}/go; do sleep 0.01; done; echo ends; exit 3"
+    with start("run", "sh", "-c", script) as running:
+        assert running.stdout
+        assert running.stdout.readline() == b"begins\n"
+        (record,) = Path(spool.path, "runs").glob("*.json")
+        uid = json.loads(record.read_bytes())["data"]["uid"]
+        so_far = b""
+        while so_far != b"begins\n":  # it is passed on first, then logged
+            so_far = e3_event("log", uid[:20]).stdout
+        with start("log", uid, "--follow") as follower:
+            assert follower.stdout
+            assert follower.stdout.readline() == b"begins\n"
+            (tmp_path / "go").touch()
+            assert follower.stdout.read() == b"ends\n"
+        assert follower.returncode == 0
+    assert running.returncode == 3
+    assert e3_event("log", uid).stdout == b"begins\nends\n"

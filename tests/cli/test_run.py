@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.command import COMMAND, DEADLINE, Events, e3_event, kept, spool_of, start
+from cli.command import COMMAND, DEADLINE, Events, e3_event, kept, peak_memory, spool_of, start
 
 PYTHON = sys.executable
 
@@ -89,19 +88,9 @@ def test_inherited_descriptors_stay_open(events: Events) -> None:
         assert file.read() == "from the job\n"
 
 
-def peak_memory(script: str) -> int:
-    """Peak memory in KiB of `e3-event run` around a command whose output is read and thrown away."""
-    process = start("run", PYTHON, "-c", script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdin.close()  # type: ignore[union-attr]
-    assert process.returncode == 0
-    return usage.ru_maxrss
-
-
 def test_memory_is_flat_with_50_megabytes_of_output(events: Events) -> None:
-    small = peak_memory("print('x')")
-    large = peak_memory("import os\nfor i in range(800): os.write(1, bytes(1 << 16))")
+    small = peak_memory("run", PYTHON, "-c", "print('x')")
+    large = peak_memory("run", PYTHON, "-c", "import os\nfor i in range(800): os.write(1, bytes(1 << 16))")
     assert large - small < 4 * 1024
     sizes = {path.stat().st_size for path in events.folder.glob("*/log")}
     assert sizes == {2, 800 << 16}
@@ -269,31 +258,6 @@ def test_without_configuration_events_are_kept_in_the_users_spool(tmp_path: Path
     (event,) = kept(tmp_path / "e3-event/spool")
     assert event.name == "echo"
     assert [attachment.name for attachment in event.attachments] == ["log"]
-
-
-@pytest.mark.usefixtures("direct")
-def test_a_full_disk_ends_the_log_and_nothing_else(events: Events) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    script = "import os\nfor i in range(10): os.write(1, b'x' * 50_000)"
-    process = subprocess.run(
-        [*COMMAND, "run", PYTHON, "-c", script],
-        preexec_fn=limit,
-        stdout=subprocess.PIPE,
-        timeout=DEADLINE,
-        check=False,
-    )
-    assert process.returncode == 0
-    assert len(process.stdout) == 500_000
-    assert events.only()["log_incomplete"] == "File too large"
-    assert events.attachment() == b"x" * 100_000
-
-
-def test_a_log_that_cannot_be_made_is_named_in_the_event(events: Events) -> None:
-    done = e3_event("run", "echo", "hi", TMPDIR="/no/such/folder")
-    assert (done.returncode, done.stdout) == (0, b"hi\n")
-    assert events.only()["attachments_left_out"] == {"log": "No such file or directory: /no/such/folder"}
 
 
 def test_a_deleted_folder_is_no_harm(events: Events, tmp_path: Path) -> None:

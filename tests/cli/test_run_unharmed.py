@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import apsw
 import pytest
 
-from cli.command import DEADLINE, Events, kept, spool_of
+from cli.command import DEADLINE, Events, e3_event, kept, spool_of
 from e3_event.handler.file import FileHandler
+from e3_event.handler_tools import attachments
 from e3_event.spool import Spool, key_of
 
 #: A handler that never answers.
@@ -92,6 +94,23 @@ def test_a_full_spool_is_told_and_the_event_goes_directly(events: Events, config
     assert "the event job was not kept by spool: " in told
     assert "the spool is full (10000 bytes)" in told
     assert events.only()["exit_code"] == 5
+
+
+def test_a_spool_that_is_kept_locked_gets_the_event_from_the_next_one(private_environment: Path) -> None:
+    folder = spool_of(private_environment)
+    Spool(folder).close()
+    other = apsw.Connection(str(folder / "spool.db"))
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    told = ran(run(), lines=1)
+    assert time.monotonic() - started < SOON
+    assert told.startswith("e3-event: the event job was not kept by spool: ")
+    assert told.endswith("database is locked\n")
+    other.close()
+    assert e3_event("run", "true").returncode == 0
+    (event,) = [event for event in kept(folder) if event.name == "job"]
+    assert (event.status, event.exit_code) == ("failed", 5)
+    assert [attachment.name for attachment in attachments(event)] == ["log"]
 
 
 def test_a_damaged_spool_is_told_and_the_event_goes_directly(

@@ -95,7 +95,7 @@ def test_an_interrupt_while_the_event_is_sent_keeps_the_exit_code(tmp_path: obje
         "    print('sending', file=sys.stderr, flush=True)\n"
         "    time.sleep(100)\n"
         "FileHandler.send_events = wait\n"
-        "e3_event.cli.main(['run', 'sh', '-c', 'exit 7'])\n"
+        "e3_event.cli.main(['run', '--flush-timeout', '60s', 'sh', '-c', 'exit 7'])\n"
     )
     command = [sys.executable, "-c", code]
     environment = {**os.environ, "E3_EVENT_HANDLERS": f"file={tmp_path}"}

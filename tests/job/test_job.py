@@ -32,6 +32,7 @@ def manager(recorder: Recorder) -> EventManager:
 def test_one_event_tells_of_a_command(manager: EventManager, recorder: Recorder) -> None:
     job = run_command(["sh", "-c", "exit 3"], data={"branch": "main"}, manager=manager)
     assert (job.ending.exit_code, job.ending.status) == (3, "failed")
+    assert job.report
     assert job.report.ok
     (event,) = recorder.events
     assert event.uid == job.event.uid
@@ -43,6 +44,7 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
 ) -> None:
     monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
     job = run_command(["true"], manager=EventManager())
+    assert job.report
     assert [outcome.handler for outcome in job.report.outcomes] == ["spool", "file"]
     assert list(tmp_path.glob("true-*.json"))
 
@@ -50,14 +52,28 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
 def test_the_output_need_not_pass_through(
     manager: EventManager, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with Job(["sh", "-c", "echo out; echo err >&2"], echo=False) as job:
+    with Job(["sh", "-c", "echo out; echo err >&2"], manager=manager, echo=False) as job:
         job.run()
-        job.send(manager)
+        job.send()
         (path, _) = job.event.get_attachments()["log"]
         assert sorted(Path(path).read_text().split()) == ["err", "out"]
         assert Path(path).stat().st_mode & 0o777 == 0o600
     assert not Path(path).exists()
     assert capfd.readouterr() == ("", "")
+
+
+def test_so_much_of_the_output_is_kept_as_is_wished(manager: EventManager, recorder: Recorder) -> None:
+    logs = []
+    for limit in (None, 20, 0):
+        with Job(["seq", "20"], manager=manager, echo=False, max_log=limit) as job:
+            job.run()
+            job.send()
+            found = job.event.get_attachments()
+            logs.append(Path(found["log"][0]).read_bytes() if found else None)
+    whole, cut, none = logs
+    assert whole == b"".join(b"%d\n" % number for number in range(1, 21))
+    assert cut == b"1\n2\n3\n4\n5\n\n[e3-event: 35 bytes cut here; --max-log keeps 20 bytes]\n19\n20\n"
+    assert none is None
 
 
 def test_a_failed_delivery_does_not_raise(
@@ -66,16 +82,17 @@ def test_a_failed_delivery_does_not_raise(
     recorder.failures = [OSError("sink is down")]
     job = run_command(["true"], manager=manager)
     assert job.ending.status == "ok"
+    assert job.report
     assert job.report.waiting[0].reason == "OSError: sink is down"
     assert "waits for recorder: OSError: sink is down" in caplog.text
 
 
 def test_the_same_event_can_be_sent_again(manager: EventManager, recorder: Recorder) -> None:
     recorder.failures = [False]
-    with Job(["echo", "x"], echo=False) as job:
+    with Job(["echo", "x"], manager=manager, echo=False) as job:
         job.run()
-        assert not job.send(manager).ok
-        assert job.send(manager).ok
+        assert not job.send().ok
+        assert job.send().ok
         (event,) = recorder.events
         assert list(event.get_attachments()) == ["log"]
 
@@ -108,7 +125,7 @@ def test_output_to_a_non_blocking_pipe_is_complete() -> None:
     os.set_blocking(writing, False)
     code = (
         "from e3_event.job._log import Log\n"
-        "log = Log()\n"
+        "log = Log.temporary()\n"
         "from e3_event.job._process import run_process\n"
         "run_process(['head', '-c', '1000000', '/dev/zero'], log)\n"
         "log.remove()\n"
@@ -127,12 +144,13 @@ def test_output_to_a_non_blocking_pipe_is_complete() -> None:
         ({"command": "make all"}, "a command is a list"),
         ({"command": ["echo", "\0"]}, "NUL"),
         ({"command": ["true"], "data": {"exit_code": 1}}, "`exit_code` is written by the job itself"),
+        ({"command": ["true"], "max_log": -1}, "`max_log` is a number of bytes, or 0 for no log, not -1"),
         ({"command": ["true"], "attachments": {"log": "x"}}, "the attachment `log` is the command's output"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(EventError, match=told):
-        Job(**arguments)
+        Job(**arguments, manager=EventManager())
 
 
 def test_an_ending_names_its_signal() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.command import DEADLINE, kept, spool_of, start
-from e3_event.job import Job
+from e3_event.job import run_command
 from e3_event.spool import Spool
 from job.scenario import PYTHON, WRAPPED, Seen, is_alive, see, until
 
@@ -74,8 +74,8 @@ def test_two_hundred_at_once_all_end_as_they_should(private_environment: Path) -
 def test_where_a_process_can_not_tell_of_its_end_it_is_seen_all_the_same() -> None:
     """Linux before 5.3 has no descriptors of processes."""
     code = (
-        "from e3_event.job import Job\n"
-        "with Job(['sh', '-c', 'exit 3'], echo=False) as job: print(job.run().exit_code)\n"
+        "from e3_event.job import run_command\n"
+        "print(run_command(['sh', '-c', 'exit 3'], echo=False).ending.exit_code)\n"
     )
     strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=pidfd_open:error=ENOSYS"]
     assert see([*strace, PYTHON, "-c", code]).out == b"3\n"
@@ -121,8 +121,7 @@ def children(pid: int) -> list[str]:
 
 def test_it_tells_what_a_command_and_its_children_used() -> None:
     script = "x = bytearray(200_000_000); sum(range(3_000_000))"
-    with Job(["sh", "-c", f"{PYTHON} -c '{script}'; true"], echo=False) as job:
-        job.run()
+    job = run_command(["sh", "-c", f"{PYTHON} -c '{script}'; true"], echo=False)
     assert 180_000_000 < job.event.peak_memory < 400_000_000
     assert job.event.cpu_user > 0.01
     assert job.event.cpu_system > 0
@@ -140,6 +139,6 @@ def test_a_peak_of_memory_that_is_ours_is_not_told_as_the_commands(
 
 
 def test_a_command_that_could_not_be_started_used_nothing() -> None:
-    with Job(["no-such-program"]) as job:
-        assert job.run().usage is None
+    job = run_command(["no-such-program"])
+    assert job.ending.usage is None
     assert "cpu_user" not in job.event

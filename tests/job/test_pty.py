@@ -53,7 +53,9 @@ def test_all_that_it_wrote_is_there_however_soon_it_ends() -> None:
 def test_its_environment_is_what_it_would_be() -> None:
     locale = ["env", "-u", "LC_ALL", "-u", "LANG", "LC_CTYPE=C"]
     plain, wrapped = (see([*locale, *front, "env"]).out.split() for front in (PLAIN, PTY))
-    assert {variable for variable in wrapped if not variable.startswith((b"E3_EVENT_", b"TRACE"))} == set(plain)
+    assert {variable for variable in wrapped if not variable.startswith((b"E3_EVENT_", b"TRACE"))} == set(
+        plain
+    )
 
 
 def test_who_is_left_behind_there_is_hung_up(tmp_path: Path) -> None:

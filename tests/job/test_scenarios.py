@@ -52,12 +52,14 @@ def test_a_program_ends_and_prints_as_without_us_that(what: str) -> None:
 LOOK_AT_SIGNALS = (
     "sed -n -e 's/^\\(SigIgn.*\\)\\(.\\{7\\}\\)/\\2/p' -e '/^Sig[BC]/p' -e /Pnd/p /proc/self/status"
 )
+#: What a shell says of a command in its environment, and we of an event, is of that command.
+INHERITED = " | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort"
 #: What is looked at -> a script in which `$run` stands in front of the command that looks.
 SURROUNDINGS = {
-    "environment": "$run env -0 | tr '\\0' '\\n' | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
-    "environment in the locale C": "unset LC_ALL LANG LC_CTYPE; $run env | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
-    "environment in the same, named": "unset LC_ALL LANG; LC_CTYPE=C $run env | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
-    "environment in another locale": "LC_CTYPE=C.UTF-8 $run env | grep -v -e ^_= -e ^E3_EVENT_ -e ^TRACE | sort",
+    "environment": "$run env" + INHERITED,
+    "environment in the locale C": "unset LC_ALL LANG LC_CTYPE; $run env" + INHERITED,
+    "environment in the same, named": "unset LC_ALL LANG; LC_CTYPE=C $run env" + INHERITED,
+    "environment in another locale": "LC_CTYPE=C.UTF-8 $run env" + INHERITED,
     "folder": "cd /usr/bin; $run pwd",
     "umask": "umask 027; $run sh -c umask",
     "priority": "exec nice -n 5 $run nice",

@@ -19,7 +19,7 @@ from e3_event._errors import SpoolError
 from e3_event._relay import HangingHandlersError, Relay, Subscriber, _relay
 from e3_event._relay._relay import MOST_HANGING
 from e3_event._retry import RetryPolicy
-from e3_event.spool import Key, Spool, _database
+from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import State
 from e3_event.spool._subscriptions import LEASE
 from e3_event.testing import Recorder
@@ -164,8 +164,8 @@ def test_a_flush_whose_time_is_over_interrupts_nobody_who_is_about_to_finish(pos
     assert {delivery.attempts for delivery in post.ledger().values()} == {1}
 
 
-def test_run_once_says_when_the_spool_could_not_be_used(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_database, "BUSY", 0.1)
+def test_run_once_says_when_the_spool_could_not_be_used(post: Post) -> None:
+    post.spool.patience = 0.1
     relay = post.relay(Recorder())
     post.put("a")
     other = apsw.Connection(f"{post.spool.path}/spool.db")

@@ -12,7 +12,6 @@ import pytest
 from e3_event import DeliveryError, Event, RejectedError
 from e3_event._relay import Relay, _worker
 from e3_event._retry import LEAST_ATTEMPTS, RetryPolicy
-from e3_event.spool import _database
 from e3_event.spool._deliveries import State
 from e3_event.spool._subscriptions import LEASE
 from e3_event.testing import Recorder
@@ -193,8 +192,8 @@ def test_a_lease_that_lapsed_but_was_not_taken_is_taken_up_again(post: Post) -> 
     assert set(post.states().values()) == {State.DELIVERED}
 
 
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_database, "BUSY", 0.1)
+def impatient(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    post.spool.patience = 0.1
     monkeypatch.setattr(_worker, "_PATIENCE", 0.1)
 
 
@@ -208,7 +207,7 @@ def held(post: Post) -> apsw.Connection:
 def test_what_a_failing_spool_keeps_from_being_written_down_is_written_later(
     post: Post, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    impatient(monkeypatch)
+    impatient(post, monkeypatch)
     gate = Gate()
     relay = post.relay(gate)
     post.put(*"abcdef")

@@ -30,6 +30,8 @@ MOST_HANGING = 3
 _TICK = 0.05
 #: Seconds between two times at which what is not needed any more is removed.
 _CLEANING = 3600.0
+#: Seconds after which it is looked for what was killed.
+_ADOPTING = 5.0
 #: Seconds that a clock may jump back unnoticed.
 _JUMP = 60.0
 #: Seconds for which the spool may be unusable before the relay stops; and what a stop needs at least.
@@ -63,7 +65,13 @@ class Relay:
         *,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        self._spool = Spool(spool.path, max_size=spool.max_size, retention=spool.retention, clock=spool.clock)
+        self._spool = Spool(
+            spool.path,
+            max_size=spool.max_size,
+            retention=spool.retention,
+            patience=spool.patience,
+            clock=spool.clock,
+        )
         self._random = random
         self._subscribers = tuple(subscribers)
         self._numbers = self._spool.register([subscriber.key for subscriber in subscribers])
@@ -74,6 +82,7 @@ class Relay:
         self._failure: BaseException | None = None
         self._keeper: threading.Thread | None = None
         self._cleaner: threading.Thread | None = None
+        self._adopter: threading.Thread | None = None
         self._pid = os.getpid()
         self._ends = threading.Event()
         self._changes = threading.Lock()  # held while workers are changed
@@ -110,7 +119,7 @@ class Relay:
         self._notice_fork()
         self._ends.set()
         until = time.monotonic() + timeout
-        for thread in (self._keeper, self._cleaner):
+        for thread in (self._keeper, self._cleaner, self._adopter):
             if thread is not None:
                 thread.join(max(until - time.monotonic(), _TICK))
         self._keeper = None
@@ -143,6 +152,7 @@ class Relay:
         :param timeout: seconds
         :return: whether there was time for all of it, and the spool could be used
         """
+        self._adopt()
         return self.flush(timeout)
 
     def flush(self, timeout: float | None = None, *, first: str | None = None) -> bool:
@@ -231,7 +241,7 @@ class Relay:
         if self._pid == os.getpid():
             return
         self._pid = os.getpid()
-        self._keeper = self._cleaner = None
+        self._keeper = self._cleaner = self._adopter = None
         self._workers, self._hanging = [], []
         self._ends, self._changes, self._alone = threading.Event(), threading.Lock(), threading.Lock()
         self._ends.set()
@@ -249,6 +259,7 @@ class Relay:
 
     def _look_after(self) -> None:
         renewed = cleaned = usable = time.monotonic()
+        adopted = -math.inf
         offset = self._spool.clock() - time.monotonic()
         interval = notify.watchdog_interval()
         signed = time.monotonic()
@@ -278,6 +289,10 @@ class Relay:
                 cleaned = now
                 self._cleaner = threading.Thread(target=self._clean, name="relay cleaner", daemon=True)
                 self._cleaner.start()
+            if now - adopted > _ADOPTING and not (self._adopter and self._adopter.is_alive()):
+                adopted = now
+                self._adopter = threading.Thread(target=self._adopt, name="relay adopter", daemon=True)
+                self._adopter.start()
             if interval and now - signed > interval:
                 signed = now
                 notify.notify("WATCHDOG=1")
@@ -300,6 +315,14 @@ class Relay:
                 self._ends.set()
                 return
             self._add(self._numbers[self._subscribers.index(subscriber)], subscriber)
+
+    def _adopt(self) -> None:
+        """Put the events of runs that were killed."""
+        try:
+            self._spool.adopt()
+        except (SpoolError, OSError) as error:
+            if not self._ends.is_set():  # else it is closed
+                logger.error("what was killed is told of later: %s", error)
 
     def _clean(self) -> None:
         try:

@@ -68,6 +68,19 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
         raise click.BadParameter(error.messages[-1]) from error
 
 
+def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Decode a size such as `64MiB` or `10MB` (or a number of bytes, 0 included) into bytes."""
+    if value is None or value in ("0", "0B"):
+        return None if value is None else 0
+    from e3_event import EventError
+    from e3_event._config._values import size as decode
+
+    try:
+        return decode(float(value) if value.isascii() and value.isdigit() else value)
+    except EventError as error:
+        raise click.BadParameter(error.messages[-1]) from error
+
+
 def _flush_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     return 0.0 if value in ("0", "0s") else duration(ctx, param, value)
 
@@ -154,6 +167,12 @@ flush_timeout = click.option(
     metavar="DURATION",
     callback=_flush_timeout,
     help="Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
+)
+max_log = click.option(
+    "--max-log",
+    metavar="SIZE",
+    callback=_size,
+    help="Keep so much of the output at most, its beginning and its end; 0: no log.  [default: 64MiB]",
 )
 handler = click.option(
     "--handler",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 
 import click
 
 from e3_event._errors import EventError
+from e3_event.job._log_reader import LogReader
+from e3_event.spool._find import AmbiguousError, UnknownError
+from e3_event.spool._orphans import running
+from e3_event.spool._runs import log_of
 
 from . import _options
 from ._harmless import RESET, Harmless
@@ -39,10 +44,12 @@ _TICK = 0.2
     "--follow",
     "-f",
     is_flag=True,
-    help="Wait for the event if it is not there yet, and for further snapshots of it until it is closed.",
+    help="Wait for the event if it is not there yet, and for what is added to it until it is closed, or until"
+    " the command ends that prints it.",
 )
 def log(uid: str, name: str | None, raw: bool, follow: bool) -> None:
     """Print the attachment NAME of the event UID: the one called log, or the only one, if no NAME is given.
+    Of a command that still runs, it is what it has printed so far.
 
     On a terminal only its colours are kept, and everything else that would control the terminal is shown by
     its code. Into a pipe or a file it is printed as it is, as with --raw.
@@ -53,9 +60,14 @@ def log(uid: str, name: str | None, raw: bool, follow: bool) -> None:
         if follow:
             _follow(spool, uid, name, printer)
         else:
-            shown = spool.ledger.show(uid)
-            with spool.ledger.open(shown, name or _usual(shown)) as file:
-                printer.print(file)
+            try:
+                shown = spool.ledger.show(uid)
+            except UnknownError:
+                if name not in (None, "log") or not _follow_run(spool, uid, printer, is_waiting=False):
+                    raise
+            else:
+                with spool.ledger.open(shown, name or _usual(shown)) as file:
+                    printer.print(file)
     finally:
         printer.end()
 
@@ -71,8 +83,6 @@ def _usual(shown: Shown) -> str:
 
 def _follow(spool: Spool, uid: str, name: str | None, printer: _Printer) -> None:
     """Print an attachment, and what further snapshots of the event have added to it, until it is closed."""
-    from e3_event.spool._find import AmbiguousError, UnknownError
-
     seen, version = "", None
     while True:
         try:
@@ -80,7 +90,8 @@ def _follow(spool: Spool, uid: str, name: str | None, printer: _Printer) -> None
         except AmbiguousError:
             raise
         except UnknownError:
-            pass
+            if name in (None, "log") and _follow_run(spool, uid, printer):
+                return
         else:
             if shown.hit.snapshot_id != seen:
                 seen = shown.hit.snapshot_id
@@ -91,6 +102,26 @@ def _follow(spool: Spool, uid: str, name: str | None, printer: _Printer) -> None
                 return
         while version == (version := spool.version()):
             time.sleep(_TICK)
+
+
+def _follow_run(spool: Spool, uid: str, printer: _Printer, *, is_waiting: bool = True) -> bool:
+    """Print what a command has printed that runs now.
+
+    :param is_waiting: whether to go on until it ends
+    :return: whether there is one
+    """
+    found = running(spool.path, uid)
+    if found is None:
+        return False
+    path, record = found
+    with LogReader(log_of(path), record.max_log) as log:
+        while (runs := os.path.exists(path)) | bool(chunk := log.read()):
+            printer.print_chunk(chunk)
+            if not chunk and not (runs and is_waiting):
+                break
+            if not chunk:
+                time.sleep(_TICK)
+    return True
 
 
 class _Printer:
@@ -110,6 +141,11 @@ class _Printer:
             self._digest.update(chunk)
             self._size += len(chunk)
             self._write(chunk)
+        sys.stdout.flush()
+
+    def print_chunk(self, chunk: bytes) -> None:
+        """Print this at once."""
+        self._write(chunk)
         sys.stdout.flush()
 
     def print_rest(self, file: BinaryIO) -> None:

@@ -54,6 +54,12 @@ _TICK = 0.2
 @click.option(
     "--text", metavar="TEXT", default="", help="Only events whose data contain this; a counts as A."
 )
+@click.option(
+    "--parent",
+    metavar="UID",
+    default="",
+    help="Only events that are part of this one; the beginning will do.",
+)
 @_options.limit(20)
 @_options.as_json
 def ls(
@@ -63,6 +69,7 @@ def ls(
     state: str | None,
     since: float,
     text: str,
+    parent: str,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -70,7 +77,7 @@ def ls(
     from e3_event.spool._filter import Filter
 
     spool = _options.open_spool()
-    wanted = Filter(name, status, handler, state or "", since, text)
+    wanted = Filter(name, status, handler, state or "", since, text, parent)
     with Progress("searching") as progress:
         hits = spool.ledger.events(wanted, limit or None, progress=progress)
         if as_json:
@@ -131,6 +138,7 @@ def hit_as_json(hit: Hit) -> dict[str, Any]:
         "snapshot_id": hit.snapshot_id,
         "name": hit.name,
         "status": hit.status,
+        "duration": hit.duration,
         "put": hit.put,
         "size": hit.size,
         "deliveries": [standing_as_json(standing) for standing in hit.standings],

@@ -62,6 +62,8 @@ def relay(once: bool, drain: bool, timeout: float | None) -> int:
     if not subscribers:
         raise EventError("there is no handler to deliver to: see `e3-event handlers`")
     spool = open_spool(_options.config_file(), variable=source == HANDLERS_VAR)
+    if once or drain:
+        spool.adopt()
     service = Relay(spool, subscribers)
     names = ", ".join(subscriber.name for subscriber in subscribers)
     say(f"relay: {spool.path} -> {names} ({source})")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What timeout(1) exits with.
 _TIMED_OUT = 124
+#: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
+_PATIENCE = 2.0
 
 
 @click.command(
@@ -54,6 +56,7 @@ _TIMED_OUT = 124
     callback=_options.duration,
     help="Kill those that are left so long after that.",
 )
+@_options.max_log
 @_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(
@@ -64,6 +67,7 @@ def run(
     pty: bool,
     timeout: float | None,
     kill_after: float,
+    max_log: int | None,
     flush_timeout: float | None,
     command: tuple[str, ...],
 ) -> int:
@@ -73,23 +77,28 @@ def run(
     Its output passes through as it comes. Files given with --attach are looked for when COMMAND has ended, so
     that it can make them.
     """
-    from e3_event.job import Job
+    from e3_event.job import Ending, Job
 
     manager = EventManager()
     with Job(
         command,
         name,
+        manager=manager,
         data=data,
         attachments=attachments,
         quiet=quiet,
         pty=pty,
         timeout=timeout,
         kill_after=kill_after,
+        max_log=max_log,
         stand_in=True,
     ) as job:
-        with _Never("the configured handlers can't be used", Exception):
-            _load(manager)
-        ending = job.run()
+        try:
+            with _Never("the configured handlers can't be used", Exception):
+                _load(manager)
+            ending = job.run()
+        except KeyboardInterrupt:  # before there was a command that could have it
+            return _leave(Ending(None, signal.SIGINT))
         if ending.error:
             say(ending.error)
         with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
@@ -104,16 +113,17 @@ def _load(manager: EventManager) -> None:
     from e3_event._config import configure
 
     configure(manager, _options.config_file(), tell=lambda text, *values: say(text % values))
+    if manager._setup.front:
+        setattr(manager._setup.front[1], "patience", _PATIENCE)  # noqa: B010  not every one has it
     if manager._setup.front and manager.handlers:
         from e3_event import _flush  # noqa: F401
 
 
 def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     try:
-        tell_of(job.send(manager, timeout))
+        tell_of(job.send(timeout))
     except KeyboardInterrupt:
-        report = getattr(job, "report", None)
-        if report is None or not report.kept:
+        if job.report is None or not job.report.kept:
             raise
         say(f"the event {job.event.name} is kept, and delivered later")
     manager._close_all(wait=False)

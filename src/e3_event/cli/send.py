@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from e3_event import Event, EventError, EventManager
+from e3_event._course import Course
+from e3_event._family import belonging
 
 from . import _options
 from ._terminal import print_json, report_as_json, tell_of
@@ -48,7 +52,7 @@ def send(
         raise click.UsageError("an event from a dump takes no --data and no --attach")
     event = Event.load(dump) if dump is not None else _event(str(name), data, attachments)
     manager = configured()
-    report = manager._follow(event, manager._accept(event), flush_timeout)
+    report = Course(manager, event).send(flush_timeout)
     manager._close_all(wait=False)
     if as_json:
         print_json(report_as_json(report))
@@ -72,7 +76,7 @@ def _event(name: str, data: dict[str, Any], attachments: dict[str, str]) -> Even
     if "name" in data:
         raise click.UsageError("the data key `name` is NAME; choose another one")
     event = Event(name)
-    for key, value in data.items():
+    for key, value in {**belonging(os.environ), **data}.items():
         setattr(event, key, value)
     for label, path in attachments.items():
         try:

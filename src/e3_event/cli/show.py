@@ -9,21 +9,24 @@ import click
 from e3_event._render import message_text, plain
 
 from . import _options
-from ._table import Table, cell
+from ._table import Progress, Table, cell, name_cell
 from ._terminal import print_json
 from ._words import colored, exactly, many, size, span, when
-from .ls import hit_as_json
+from .ls import hit_as_json, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from e3_event.spool._ledger import Ledger
     from e3_event.spool._shown import Kept, Shown
     from e3_event.spool._standings import Standing
     from e3_event.spool._subscriptions import Lane
 
 #: So many snapshots of one event are named.
 _SNAPSHOTS = 10
+#: So many that are part of an event.
+_CHILDREN = 50
 
 
 @click.command(
@@ -35,16 +38,19 @@ _SNAPSHOTS = 10
 @_options.as_json
 def show(uid: str, as_json: bool) -> int:
     """Show all about the event UID: its data, its attachments, and for each handler that it is owed to what
-    became of it: when, how often it was tried, how long that took, and why it failed.
+    became of it: when, how often it was tried, how long that took, and why it failed. At the end stand the
+    event that it is part of, and those that are part of it.
 
     UID is a uid or the id of a snapshot, or the beginning of one. Of an event that was sent several times the
     newest snapshot is shown.
     """
-    shown = _options.open_spool().ledger.show(uid)
+    ledger = _options.open_spool().ledger
+    shown = ledger.show(uid)
     if as_json:
         print_json(_as_json(shown))
     else:
         _print(shown, time.time())
+        _print_family(ledger, shown)
     return int(bool(shown.hit.problem) or any(kept.problem for kept in shown.attachments))
 
 
@@ -139,6 +145,38 @@ def _print_snapshots(shown: Shown, now: float) -> None:
     table.end()
     if len(others) > _SNAPSHOTS:
         click.echo(f"  and {len(others) - _SNAPSHOTS} more")
+
+
+def _print_family(ledger: Ledger, shown: Shown) -> None:
+    """Print the event that it is part of, and those that are part of it, oldest first."""
+    from e3_event.spool._filter import Filter
+
+    if shown.event is None:
+        return
+    hit, data = shown.hit, shown.event._data
+    begun = data.get("begin_time")
+    parts = Filter(
+        parent=hit.uid,
+        since=begun if isinstance(begun, float) else 0.0,
+        until=0 if hit.status == "running" else hit.seq,  # they end before it does
+    )
+    with Progress("searching") as progress:
+        found = list(ledger.events(parts, _CHILDREN, progress=progress))
+    parent = ledger.latest(str(data["parent_uid"])) if data.get("parent_uid") else None
+    relatives = [("part of", parent)] if parent else []
+    newest = {child.uid: child for child in reversed(found) if child.uid}
+    relatives += [("has", child) for child in newest.values()]
+    if not relatives:
+        return
+    _head("Family")
+    table = Table("", "", "", "", ">", "")
+    for relation, one in relatives:
+        took = "" if one.duration is None else cell(span(one.duration), 12)
+        status = colored(cell(one.status, 12), one.status)
+        table.add("", relation, name_cell(one.name), status, took, short(ledger, one.uid))
+    table.end()
+    if len(found) == _CHILDREN:
+        click.echo(f"  perhaps more; `e3-event ls --parent {plain(hit.uid)}` lists all")
 
 
 def _as_json(shown: Shown) -> dict[str, Any]:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from e3_event.spool import Spool
+    from e3_event.spool._runs import Run
 
 #: As those of `e3_event.spool`, which is only loaded when it is needed.
 MAX_SIZE = 1 << 30
 RETENTION = 30 * 86400.0
+PATIENCE = 30.0
 
 
 class SpoolHandler(EventHandler):
@@ -32,6 +34,7 @@ class SpoolHandler(EventHandler):
     :param path: the folder; made when it is first needed, with rights for its owner only
     :param max_size: bytes that it may take
     :param retention: seconds that what was delivered is kept, if there is room
+    :ivar patience: seconds to wait for another process that keeps it locked; set before it is opened
     """
 
     in_front = True
@@ -44,6 +47,7 @@ class SpoolHandler(EventHandler):
         self.path = os.path.abspath(path)
         self.max_size = max_size
         self.retention = retention
+        self.patience = PATIENCE
 
     def __getstate__(self) -> dict[str, Any]:
         """What `copy` and `pickle` take: all but what is open."""
@@ -63,7 +67,9 @@ class SpoolHandler(EventHandler):
         if found is None:
             from e3_event.spool import Spool
 
-            opened = Spool(self.path, max_size=self.max_size, retention=self.retention)
+            opened = Spool(
+                self.path, max_size=self.max_size, retention=self.retention, patience=self.patience
+            )
             found = self.__dict__.setdefault("_spool", opened)  # no lock, which a fork could inherit held
             if found is not opened:
                 opened.close()
@@ -87,6 +93,24 @@ class SpoolHandler(EventHandler):
             return self.spool.keep(event, handlers, named)
         except OSError as error:
             raise DeliveryError(f"{error.strerror or error}: {self.path}") from error
+
+    def begin(
+        self,
+        event: Event,
+        handlers: Mapping[str, EventHandler] | None,
+        named: Collection[str],
+        attachments: Mapping[str, str],
+        max_log: int,
+    ) -> Run:
+        """Write down that something has begun; see `Spool.begin`. The spool need not be opened for that."""
+        from e3_event.spool import keys_of
+        from e3_event.spool._runs import begin
+
+        return begin(self.path, event, keys_of(handlers, named), attachments, max_log)
+
+    def adopt(self) -> int:
+        """Put the events of what was killed; see `Spool.adopt`."""
+        return self.spool.adopt()
 
     def close(self) -> None:
         """Close the spool. The next event opens it again."""

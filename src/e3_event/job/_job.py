@@ -6,11 +6,15 @@ import logging
 import os
 import time
 
+from e3_event._attachment import attach_files
+from e3_event._course import Course, tell_of_waiting
 from e3_event._errors import EventError
 from e3_event._event import Event
+from e3_event._family import join
 from e3_event._redact import redact, redact_command
 
-from ._log import Log
+from ._context import context
+from ._log import LIMIT, Log
 from ._process import run_process
 from ._way import GRACE, KILL_AFTER, Way
 
@@ -32,20 +36,29 @@ OWN_KEYS = (
     *("name", "begin_time", "end_time", "status", "duration", "exit_code", "signal", "error"),
     *("command", "host", "user", "cwd", "attachments_left_out", "log_incomplete"),
     *("cpu_user", "cpu_system", "peak_memory"),
+    *("trace_id", "span_id", "parent_span_id"),
 )
 
 
 class Job:
     """Runs a command and makes an event of it; a context manager that removes the log at its end.
 
-    The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `status` (`ok`;
-    `failed`; `timeout`; `cancelled` if this process was told to end and the command did not succeed),
-    `exit_code` or `signal` (by name), `duration` in seconds, `cpu_user` and `cpu_system` in seconds and
-    `peak_memory` in bytes (see `Usage`), `error` if the command could not be started, and its output, both
-    streams in the order in which they came, as the attachment `log`.
+    The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `git_commit` and
+    `git_branch` of the folder, what the CI system says as `ci`, `status` (`ok`; `failed`; `timeout`;
+    `cancelled` if this process was told to end and the command did not succeed), `exit_code` or `signal` (by
+    name), `duration` in seconds, `cpu_user` and `cpu_system` in seconds and `peak_memory` in bytes (see
+    `Usage`), `error` if the command could not be started, and its output, both streams in the order in which
+    they came, as the attachment `log`. Of a long output the beginning and the end are kept, and a line
+    between them says how much was cut.
+
+    Where it runs inside another command or recorded block, it has that one's uid as `parent_uid`; `trace_id`,
+    `span_id` and `parent_span_id` say the same in a trace. The command learns of it by its environment, so
+    that its events are part of this one.
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder
+    :param manager: sends the event; what it has to have by then (see `configure`) it needs when the command
+        starts
     :param data: further data
     :param attachments: further attachments, `{name: path}`. They are looked for when the command has ended,
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
@@ -56,20 +69,22 @@ class Job:
     :param kill_after: seconds after that when those that are left are killed
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
     :param stand_in: whether this process is there for the command alone, as `e3-event run` is; see `Way`
+    :param max_log: bytes of the output to keep, 64 MiB by default; 0: there is no `log`
     :ivar event: the event
     :ivar ending: how the command ended, once it has
-    :ivar report: what became of the event, once it was sent
-    :raises EventError: there is no command, or *data* or *attachments* have a name that the job itself uses
+    :raises EventError: there is no command, *data* or *attachments* have a name that the job itself uses, or
+        *max_log* is no size
     """
 
     ending: Ending
-    report: Report
+    _log: Log
 
     def __init__(
         self,
         command: Sequence[str],
         name: str | None = None,
         *,
+        manager: EventManager,
         data: Mapping[str, Any] | None = None,
         attachments: Mapping[str, str] | None = None,
         echo: bool = True,
@@ -79,6 +94,7 @@ class Job:
         kill_after: float = KILL_AFTER,
         grace: float = GRACE,
         stand_in: bool = False,
+        max_log: int | None = None,
     ) -> None:
         if isinstance(command, str) or not command:
             raise EventError("a command is a list: the program and its arguments")
@@ -89,28 +105,40 @@ class Job:
                 raise EventError(f"the data key `{key}` is written by the job itself; choose another one")
         if attachments and "log" in attachments:
             raise EventError("the attachment `log` is the command's output; choose another name")
+        limit = LIMIT if max_log is None else max_log
+        if limit < 0:
+            raise EventError(f"`max_log` is a number of bytes, or 0 for no log, not {limit}")
         self.command = list(command)
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
         self._way = Way(echo, quiet, pty, timeout, kill_after, grace, stand_in)
-        self._log = Log()
+        self._max_log = limit
+        self._course = Course(manager, self.event)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._log.remove()
+        if hasattr(self, "_log") and not self._course.log:  # else it goes when its event is kept
+            self._log.remove()
 
     def run(self) -> Ending:
-        """Run the command to its end, whatever that is."""
+        """Run the command to its end, whatever that is.
+
+        If this process is killed meanwhile, the event comes all the same (see `Spool.begin`).
+        """
         event = self.event
         event.begin_time = time.time()
         event.command = redact_command(self.command)
-        for key, value in {**_place(), **self._data}.items():
+        for key, value in {**context(os.environ), **self._data}.items():
             setattr(event, key, value)
+        family = join(event, os.environ).variables(os.environ)
+        self._course.begin(self._attachments, self._max_log)
+        path = self._course.log
+        self._log = log = Log(path, self._max_log) if path else Log.temporary(self._max_log)
         started = time.monotonic()
-        self.ending = ending = run_process(self.command, self._log, self._way)
+        self.ending = ending = run_process(self.command, log, self._way, env=family)
         event.duration = round(time.monotonic() - started, 6)
         event.status = ending.status
         if ending.signal is None:
@@ -123,7 +151,7 @@ class Job:
             self._tell_usage(ending.usage)
         return ending
 
-    def send(self, manager: EventManager, timeout: float | None = None) -> Report:
+    def send(self, timeout: float | None = None) -> Report:
         """Attach the log and the other files, close the event and send it, as `record` does.
 
         :param timeout: seconds for which it is delivered from a spool; by default the manager's
@@ -132,9 +160,12 @@ class Job:
         if not self.event._closed:
             self._attach()
             self.event.close()
-        self.report = manager._accept(self.event)
-        self.report = manager._follow(self.event, self.report, timeout)
-        return self.report
+        return self._course.send(timeout)
+
+    @property
+    def report(self) -> Report | None:
+        """What became of the event; `None`: nobody took it yet."""
+        return self._course.report
 
     def _tell_usage(self, usage: Usage) -> None:
         self.event.cpu_user, self.event.cpu_system = usage.user, usage.system
@@ -143,7 +174,7 @@ class Job:
 
     def _attach(self) -> None:
         log = self._log
-        log.close()
+        log.finish()
         left_out = {}
         if log.path and not self.ending.error:
             self._attachments = {"log": log.path, **self._attachments}
@@ -151,15 +182,7 @@ class Job:
                 self.event.log_incomplete = log.error
         elif log.error:
             left_out["log"] = log.error
-        for name, path in self._attachments.items():
-            try:
-                self.event.attach_file(path, name)
-            except EventError as error:
-                left_out[name] = getattr(error.__cause__, "strerror", None) or "not a regular file"
-        if left_out:
-            self.event.attachments_left_out = left_out
-        for name, reason in left_out.items():
-            logger.warning("attachment %r is left out: %s", name, reason)
+        attach_files(self.event, self._attachments, left_out)
 
 
 def run_command(
@@ -170,7 +193,12 @@ def run_command(
     attachments: Mapping[str, str] | None = None,
     manager: EventManager | None = None,
     echo: bool = True,
+    quiet: bool = False,
+    pty: bool = False,
+    timeout: float | None = None,
+    kill_after: float = KILL_AFTER,
     grace: float = GRACE,
+    max_log: int | None = None,
 ) -> Job:
     """Run a command, send one event about it, and return the job with `ending`, `event` and `report`.
 
@@ -183,24 +211,21 @@ def run_command(
 
     sender = default_manager if manager is None else manager
     set_up(sender)
-    with Job(command, name, data=data, attachments=attachments, echo=echo, grace=grace) as job:
+    job = Job(
+        command,
+        name,
+        manager=sender,
+        data=data,
+        attachments=attachments,
+        echo=echo,
+        quiet=quiet,
+        pty=pty,
+        timeout=timeout,
+        kill_after=kill_after,
+        grace=grace,
+        max_log=max_log,
+    )
+    with job:
         job.run()
-        sender._tell_of_waiting(job.event, job.send(sender))
+        tell_of_waiting(job.event, job.send())
     return job
-
-
-def _place() -> dict[str, str]:
-    """Where a command runs, and as whom."""
-    import pwd
-
-    user = os.getuid()
-    place = {"host": os.uname().nodename, "user": str(user)}
-    try:
-        place["user"] = pwd.getpwuid(user).pw_name
-    except KeyError:  # a container may have users without names
-        pass
-    try:
-        place["cwd"] = os.getcwd()
-    except FileNotFoundError:  # deleted under us
-        pass
-    return place

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 #: Seconds to wait for another process that writes.
-BUSY = 30.0
-_BUSY_MS = int(BUSY * 1000)
+PATIENCE = 30.0
 _NAP = 0.0005
 #: Pages of the WAL after which it is written back.
 CHECKPOINT = 1000
@@ -58,13 +57,15 @@ class Database:
     interpreter finds in SQLite must not come back into it, which kills the process.
 
     :param path: of `spool.db`
+    :param patience: seconds to wait for another process that writes
     :ivar mark: the highest seq that was ever committed
     :raises SpoolError: it is no database of a spool, of a newer version (which is then not touched), or its
         disk has failed
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float = PATIENCE) -> None:
         self.path = path
+        self._patience = patience
         self._log = f"{path}-wal"
         self._identity = _create(path)
         self._failure = ""  # of its disk, which this process has seen
@@ -86,7 +87,7 @@ class Database:
 
     def _prepare(self) -> None:
         connection = self.connection
-        connection.set_busy_timeout(_BUSY_MS)
+        connection.set_busy_timeout(int(self._patience * 1000))
         version = connection.pragma("user_version")
         if version > len(MIGRATIONS):
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -153,7 +154,7 @@ class Database:
         with self._transaction():
             marked, newest = self.mark.read(), self.newest()
             if cut and cut == self.mark.log():  # otherwise another process was faster
-                keep_aside(self._log, f"{newest + 1}-{max(marked, newest)}")
+                keep_aside(os.path.dirname(self.path), self._log, f"{newest + 1}-{max(marked, newest)}")
                 self.report_damage(
                     "the end of the write-ahead log is damaged: what became of the last deliveries is"
                     " missing, so that some may come twice, and perhaps events"
@@ -336,7 +337,7 @@ class Database:
                 self._wal_pages = 0
                 return
         finally:
-            connection.set_busy_timeout(_BUSY_MS)
+            connection.set_busy_timeout(int(self._patience * 1000))
         raise SpoolFullError(
             "the write-ahead log is full, as some process has been reading the spool for long; stop it",
             self.path,
@@ -368,12 +369,12 @@ class Database:
                     return call(*values)
                 except apsw.BusyError:
                     now = time.monotonic()
-                    deadline = deadline or now + BUSY
+                    deadline = deadline or now + self._patience
                     if now > deadline:
                         raise
                 time.sleep(_NAP)
         finally:
-            set_busy_timeout(_BUSY_MS)
+            set_busy_timeout(int(self._patience * 1000))
 
     def _end_remains(self) -> None:
         """End a transaction that has failed, or was left by a thread that was interrupted where it ends one.
@@ -419,9 +420,9 @@ def write_reason(database: str, reason: str) -> None:
         os.fsync(file.fileno())
 
 
-def keep_aside(path: str, name: str) -> None:
-    """Keep a copy of a damaged file in the folder `quarantine`, with this behind its name."""
-    folder = os.path.join(os.path.dirname(path), QUARANTINE)
+def keep_aside(spool: str, path: str, name: str) -> None:
+    """Keep a copy of a damaged file in the folder `quarantine` of a spool, with this behind its name."""
+    folder = os.path.join(spool, QUARANTINE)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     copy = os.path.join(folder, f"{os.path.basename(path)}.{name}.{time.time_ns()}")
     with open(path, "rb") as source, open(copy, "xb") as target:

@@ -19,7 +19,7 @@ from ._bulk import AT_ONCE, insert_rows, placeholders
 from ._database import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ._database import Database
 
@@ -83,11 +83,12 @@ def make_row(
     small: dict[int, bytes],
 ) -> Row:
     """Make a row of what the columns are to hold."""
-    columns = (uid, snapshot_id, audience[0], put, blob_bytes, body)
+    number, members = audience
+    checksum = checksum_of(uid, snapshot_id, number, put, blob_bytes, body, members, small)
     size = len(body) + blob_bytes
     if small:
         size += sum(map(len, small.values()))
-    return Row((*columns, checksum_of(columns, audience[1], small)), small, size)
+    return Row((uid, snapshot_id, number, put, blob_bytes, body, checksum), small, size)
 
 
 class Found(NamedTuple):
@@ -120,20 +121,28 @@ class Found(NamedTuple):
         """
         if members is None:
             return False
+        _, uid, snapshot_id, audience, put, blob_bytes, body, checksum = self
         try:
-            return self[7] == checksum_of(self[1:7], members, small)
+            return checksum == checksum_of(uid, snapshot_id, audience, put, blob_bytes, body, members, small)
         except (TypeError, ValueError, struct.error):  # a column of another type
             return False
 
 
 def checksum_of(
-    columns: tuple[str, str, int, float, int, bytes], members: str, small: dict[int, bytes]
+    uid: str,
+    snapshot_id: str,
+    audience: int,
+    put: float,
+    blob_bytes: int,
+    body: bytes,
+    members: str,
+    small: dict[int, bytes],
 ) -> int:
-    """CRC-32 of a row.
+    """CRC-32 of a row: of what its columns hold, but for seq and the checksum itself.
 
-    :param columns: what they hold, but for seq and the checksum itself
+    :param members: those of its audience
+    :param small: contents of its attachments that lie in the database, by their place
     """
-    uid, snapshot_id, audience, put, blob_bytes, body = columns
     names = f"{uid} {snapshot_id} {members}".encode()
     checksum = crc32(body, crc32(_pack(audience, put, blob_bytes) + names))
     if small:
@@ -274,16 +283,10 @@ def select_within(
     :return: the rows, and what is left; less than 0: there may be more rows
     """
     found: list[Found] = []
-    make: Callable[[Any], Found] = Found._make
-    for row in connection.execute(f"{_SELECT} {condition}", tuple(values)):
-        found.append(make(row))
-        try:
-            body = row[6]
-            room -= len(body)
-            if _MAY_HAVE_ATTACHMENTS in body:
-                room -= _small_size(connection, row[0])
-        except TypeError:  # a damaged column may hold anything
-            continue
+    rows: Iterable[Any] = connection.execute(f"{_SELECT} {condition}", tuple(values))
+    for row in map(Found._make, rows):
+        found.append(row)
+        room -= size_of(connection, row)
         if room < 0:
             break
     return found, room
@@ -291,13 +294,13 @@ def select_within(
 
 def size_of(connection: apsw.Connection, found: Found) -> int:
     """Bytes of an event with its small attachments, as they lie there."""
-    body = found.body if type(found.body) is bytes else b""
-    return len(body) + (_small_size(connection, found.seq) if _MAY_HAVE_ATTACHMENTS in body else 0)
-
-
-def _small_size(connection: apsw.Connection, seq: int) -> int:
+    body = found[6]
+    if type(body) is not bytes:  # a damaged column may hold anything
+        return 0
+    if _MAY_HAVE_ATTACHMENTS not in body:
+        return len(body)
     sizes = "SELECT total(length(content)) FROM attachment WHERE seq = ?"
-    return int(connection.execute(sizes, (seq,)).get)
+    return len(body) + int(connection.execute(sizes, (found[0],)).get)
 
 
 def small_of(connection: apsw.Connection, found: Found) -> dict[int, bytes]:

@@ -37,6 +37,8 @@ class Filter(NamedTuple):
     :ivar state: what became of it with a subscription: one of `STATES`
     :ivar since: it was not put before (seconds since the epoch)
     :ivar text: what its data contain, as JSON; A to Z count as a to z
+    :ivar parent: uid of the event that it is part of
+    :ivar until: its seq is no higher; 0: any
     """
 
     name: str = ""
@@ -45,10 +47,12 @@ class Filter(NamedTuple):
     state: str = ""
     since: float = 0.0
     text: str = ""
+    parent: str = ""
+    until: int = 0
 
     @property
     def needs_body(self) -> bool:
-        return bool(self.name or self.status or self.text)
+        return bool(self.name or self.status or self.text or self.parent)
 
     @property
     def needs_standings(self) -> bool:
@@ -85,6 +89,9 @@ def condition(
     if len(wanted.status) == 1:
         sql += " AND instr(body, ?)"
         values.append(_as_stored(wanted.status[0]))
+    if wanted.parent:
+        sql += " AND instr(body, ?)"
+        values.append(_as_stored(wanted.parent))
     if wanted.text:
         sql += " AND instr(lower(body), ?)"
         values.append(_as_stored(wanted.text).lower().decode())
@@ -124,6 +131,8 @@ def body_fits(body: bytes, wanted: Filter) -> bool:
     if wanted.name and not fnmatch.fnmatchcase(as_text(data.name), as_text(wanted.name)):
         return False
     if wanted.status and as_text(data.status) not in wanted.status:
+        return False
+    if wanted.parent and as_text(data.parent_uid) != as_text(wanted.parent):
         return False
     return raw is None or _as_stored(wanted.text).lower() in (bytes(raw.data) + bytes(raw.shown)).lower()
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ._subscriptions import Key
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from e3_event._handler import EventHandler
 
 
@@ -21,6 +23,19 @@ def key_of(name: str, handler: EventHandler, *, is_named: bool = False) -> Key:
     :param is_named: whether it is of the configuration file
     """
     return Key(name) if is_named else Key(name, _fingerprint(name, handler))
+
+
+def keys_of(handlers: Mapping[str, EventHandler] | None, named: Collection[str]) -> list[Key] | None:
+    """Return the keys of a manager's handlers: of all those that an event is owed to.
+
+    :param handlers: `{name: handler}`. `None`: they are not known
+    :param named: the names of those that are of the configuration file
+    :return: none if they are not known: nobody gets it by itself. `None` if there are none: then it is owed
+        to those of the configuration file
+    """
+    if handlers is None:
+        return []
+    return [key_of(name, handler, is_named=name in named) for name, handler in handlers.items()] or None
 
 
 def _fingerprint(name: str, handler: EventHandler) -> str:

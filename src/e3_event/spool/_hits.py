@@ -30,6 +30,7 @@ class Hit(NamedTuple):
     :ivar size: bytes of its data and attachments
     :ivar standings: what became of it with each subscription that it is owed to
     :ivar problem: how it is damaged; what can't be read then is empty
+    :ivar duration: how long it took, in seconds
     """
 
     seq: int
@@ -41,11 +42,14 @@ class Hit(NamedTuple):
     size: int
     standings: tuple[Standing, ...]
     problem: str = ""
+    duration: float | None = None
 
 
 class _Data(msgspec.Struct):
     name: Any = ""
     status: Any = ""
+    duration: Any = None
+    parent_uid: Any = ""
 
 
 class _Sized(msgspec.Struct):
@@ -89,6 +93,7 @@ def _hit(
 ) -> Hit:
     problem = "" if is_intact(connection, found, standings) else "damaged: its checksum does not fit"
     name = status = ""
+    duration = None
     size = 0
     if found.stands_in:
         problem = problem or AWAY
@@ -96,10 +101,12 @@ def _hit(
         try:
             head = decode_head(found.body)
             name, status = as_text(head.data.name), as_text(head.data.status)
+            duration = head.data.duration if type(head.data.duration) is float else None
             size = len(found.body) + sum(attachment.size for attachment in head.attachments)
         except UNDECODABLE:
             problem = "damaged: its data can't be read"
-    return Hit(found.seq, found.uid, found.snapshot_id, name, status, found.put, size, became, problem)
+    ids = (found.seq, found.uid, found.snapshot_id)
+    return Hit(*ids, name, status, found.put, size, became, problem, duration)
 
 
 def _is_typed(found: Found) -> bool:

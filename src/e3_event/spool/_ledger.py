@@ -14,7 +14,7 @@ from ._database import NOBODY
 from ._deliveries import State
 from ._events import UNREADABLE
 from ._filter import ALL
-from ._find import UnknownError, abbreviated, find, rows_of_snapshot
+from ._find import AmbiguousError, UnknownError, abbreviated, find, rows_of_snapshot
 from ._hits import read_hits
 from ._search import Search
 from ._shown import read_content, read_shown
@@ -68,11 +68,37 @@ class Ledger:
     ) -> Iterator[Hit]:
         """Yield the snapshots that fit, the newest first, at most so many.
 
-        :raises UnknownError: there is no such handler
+        :param wanted: its `parent` may be the beginning of a uid
+        :raises UnknownError: there is no such handler, or the beginning fits several events
         """
         if wanted.handler:
             self._called(wanted.handler)
+        if wanted.parent and (parent := self._meant(wanted.parent)):
+            wanted = wanted._replace(parent=parent.uid)
         return Search(self._database, wanted, progress).hits(limit)
+
+    def latest(self, uid: str) -> Hit | None:
+        """The newest snapshot of an event; `None`: there is none here."""
+        try:
+            found = self._meant(uid)
+        except AmbiguousError:  # the beginning of others
+            return None
+        return found if found and found.uid == as_text(uid) else None
+
+    def _meant(self, text: str) -> Hit | None:
+        """The snapshot that `show` shows, or `None`.
+
+        :raises AmbiguousError: there are several that could be meant
+        """
+        try:
+            seqs = self.find(text)
+        except AmbiguousError:
+            raise
+        except UnknownError:
+            return None
+        with self._reading() as connection:
+            hits = read_hits(connection, seqs[:1])
+        return hits[0] if hits else None
 
     def newest(self) -> int:
         """The seq of the newest event; 0 if there never was one."""

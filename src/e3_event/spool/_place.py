@@ -23,9 +23,11 @@ NETWORK = frozenset(
     )
 )
 DATABASE = "spool.db"
+#: The folder of what runs now.
+RUNS = "runs"
 #: What is written to in the folder of a spool, besides its database.
 _FILES = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}.failed", MARK)
-_FOLDERS = ("blobs", QUARANTINE)
+_FOLDERS = ("blobs", QUARANTINE, RUNS)
 
 
 class RemoteFolderError(SpoolError):

@@ -71,6 +71,7 @@ class Room:
         self.retention = retention
         self._budget = 0
         self._vain = float("-inf")
+        self._tidied = float("-inf")
 
     def used(self) -> int:
         """Bytes of the database that are in use, and of the attachments."""
@@ -137,6 +138,12 @@ class Room:
             if most is not None and looked_at >= most:
                 break
         return Purged(events)
+
+    def tidy(self) -> None:
+        """Purge a part of what can go; not again at once if there was nothing."""
+        now = self._clock()
+        if not self._tidied <= now < self._tidied + _PATIENCE and not self.purge(most=4 * CHUNK).events:
+            self._tidied = now
 
     def abandon(self, unseen: float) -> int:
         """Make dead letters of what is owed to handlers that nobody has served, or put for, since *unseen*.

@@ -54,7 +54,7 @@ class Search:
         self._progress = progress
         self._tries = _TRIES
         with database.reading() as connection:
-            newest = database.newest()
+            newest = min(database.newest(), wanted.until or database.newest())
             first = max(1, first_since(connection, wanted.since) - _DISORDER) if wanted.since else 1
             chosen = [
                 one for one in members(connection) if not wanted.handler or is_called(one.key, wanted.handler)

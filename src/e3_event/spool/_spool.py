@@ -18,12 +18,14 @@ from e3_event._ids import unique_id
 from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
 from ._copy import SyncError
-from ._database import Database
+from ._database import PATIENCE, Database
 from ._events import AWAY, CONFIGURED, Events, make_row
-from ._fingerprint import key_of
+from ._fingerprint import keys_of
+from ._orphans import ADOPTING, adopt
 from ._place import DATABASE, open_folder
 from ._queue import Queue
 from ._room import CHUNK, Room
+from ._runs import Run, begin
 from ._stored import decode_snapshot, encode_plain, encode_snapshot
 from ._subscriptions import REFRESH, Subscriptions
 
@@ -50,6 +52,7 @@ class Spool(EventHandler):
     :param path: the folder; made if it is not there, with rights for its owner only
     :param max_size: bytes that its database and attachments may take
     :param retention: seconds that settled events are kept, if there is room
+    :param patience: seconds to wait for another process that keeps it locked
     :param clock: seconds since the epoch
     :raises SpoolError: the folder is not fit for a spool, or the spool needs `fsck`; says why
     :raises OSError: the folder can't be made
@@ -61,11 +64,13 @@ class Spool(EventHandler):
         *,
         max_size: int = MAX_SIZE,
         retention: float = RETENTION,
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = open_folder(os.fspath(path))
         self.max_size = max_size
         self.retention = retention
+        self.patience = patience
         self.clock = clock
         self._opening = threading.Lock()
         self._pid = 0
@@ -123,11 +128,45 @@ class Spool(EventHandler):
         :param named: the names of those that are of the configuration file
         :return: the `snapshot_id`
         """
-        keys: list[Key] | None = []
-        if handlers is not None:
-            keys = [key_of(name, handler, is_named=name in named) for name, handler in handlers.items()]
-            keys = keys or None
-        return self.put(event, owed_to=keys)
+        return self.put(event, owed_to=keys_of(handlers, named))
+
+    def begin(
+        self,
+        event: Event,
+        handlers: Mapping[str, EventHandler] | None,
+        named: Collection[str] = (),
+        attachments: Mapping[str, str] = {},
+        max_log: int = 0,
+    ) -> Run:
+        """Write down that something has begun, so that its event comes in any case.
+
+        If this process is killed, or the machine goes down, before `Run.end`, the next one that delivers or
+        puts the event of a run into this spool makes an event of it, with status `aborted` (see `adopt`).
+
+        :param event: as it is now; owed as by `keep`
+        :param attachments: paths of what is attached then, if it is there, by name
+        :param max_log: bytes of its output that are kept in `Run.log`
+        :raises OSError: it can't be written down
+        :raises SpoolError: the folder is not fit for a spool
+        """
+        return begin(self.path, event, keys_of(handlers, named), attachments, max_log)
+
+    def adopt(self, seconds: float = ADOPTING) -> int:
+        """Put the events of what was killed.
+
+        :param seconds: begin with no further one after so many
+        :return: how many there were
+        :raises SpoolError: it can't take them
+        """
+
+        def put(snapshot: Snapshot, keys: Sequence[Key] | None) -> None:
+            self.put(snapshot, owed_to=keys)
+
+        def report_damage(what: str) -> None:
+            with self._database.writing():
+                self._database.report_damage(what)
+
+        return adopt(self.path, put, report_damage, time.monotonic() + seconds)
 
     def read(self, snapshot_id: str) -> Snapshot:
         """Return a snapshot as it was put.
@@ -276,7 +315,7 @@ class Spool(EventHandler):
         seq = self._events.insert(rows)
         if seq % CHUNK < len(rows):
             with contextlib.suppress(SpoolError):  # the rows are committed, and what is damaged stays
-                self._room.purge(most=4 * CHUNK)
+                self._room.tidy()
 
     def _ready(self) -> None:
         """Open what a forked process may not share with its parent."""
@@ -289,7 +328,7 @@ class Spool(EventHandler):
             if self._pid == os.getpid():
                 return
             self._blobs = Blobs(os.path.join(self.path, "blobs"))
-            self._database = Database(os.path.join(self.path, DATABASE))
+            self._database = Database(os.path.join(self.path, DATABASE), self.patience)
             self._events = Events(self._database)
             self._subscriptions = Subscriptions(self._database, self.clock)
             self._audiences: dict[tuple[Key, ...], tuple[Audience, float]] = {}

@@ -42,7 +42,6 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Stored).decode
-_KEYS = frozenset((str,))
 #: What a snapshot has not got; nothing is ever added to that of a snapshot.
 _NONE: dict[str, Any] = {}
 
@@ -78,17 +77,16 @@ def encode_plain(event: Event) -> bytes | None:
     if type(event) is not Event or event._attachments or event._formatters:
         return None
     data = event._data.copy()
-    if not _KEYS.issuperset(map(type, data)):
-        return None
-    for value in data.values():
+    for key, value in data.items():
         kind = type(value)
+        if type(key) is not str:
+            return None
+        if kind is str or kind is bool:
+            continue
         if kind is int:
             if not MIN_INT <= value <= MAX_INT:
                 return None
-        elif kind is float:
-            if value - value:  # it is NaN for both NaN and infinity
-                return None
-        elif kind is not str and kind is not bool:
+        elif kind is not float or value - value:  # it is NaN for both NaN and infinity
             return None
     try:
         return _encode(Stored(data, event._closed))

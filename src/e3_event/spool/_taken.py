@@ -80,7 +80,7 @@ class Unpacker:
         if small is None or not found.is_intact(self._subscriptions.members(audience), small):
             when = put if type(put) is float else self._clock()
             return Taken(seq, when, None, "it is damaged: its checksum does not fit")
-        if found.stands_in:
+        if not body:
             return Taken(seq, put, None, AWAY)
         try:
             return Taken(seq, put, decode_snapshot(snapshot_id, body, small, self._blobs))
