@@ -28,7 +28,12 @@ def signals_as_at_a_terminal() -> None:
 
 def pytest_configure() -> None:
     """With `CI=true` nothing is left out because a tool is missing."""
-    for tool, about in (("strace", "faults"), ("git", "commits and branches")):
+    needed = {
+        "strace": "faults",
+        "git": "commits and branches",
+        **dict.fromkeys(("tmux", "less", "vi"), "screens"),
+    }
+    for tool, about in needed.items():
         if os.environ.get("CI") == "true" and shutil.which(tool) is None:
             raise pytest.UsageError(f"{tool} is missing: install it, or tests of {about} would be skipped")
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from e3_event.job import Ending, Job
 
-
+#: What timeout(1) exits with.
+_TIMED_OUT = 124
 #: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
 _PATIENCE = 2.0
 
@@ -31,11 +32,30 @@ _PATIENCE = 2.0
     epilog="\b\nExamples:\n  e3-event run -- make -j4"
     "\n  e3-event run --name nightly --data branch=main --attach report=out.xml -- ./nightly.sh"
     "\n\nExit codes: those of COMMAND, whatever becomes of the event. Where a signal kills it, e3-event dies"
-    " of the same one. 127 and 126: COMMAND was not found or can't be executed. 2: bad usage, nothing ran.",
+    " of the same one. 124: the time given with --timeout was over. 127 and 126: COMMAND was not found or"
+    " can't be executed. 2: bad usage, nothing ran.",
 )
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
 @_options.attach
+@click.option(
+    "--quiet", "-q", is_flag=True, help="Show its output at the end, and only if it did not succeed."
+)
+@click.option("--pty", is_flag=True, help="Give COMMAND a terminal of its own, so that it writes as to one.")
+@click.option(
+    "--timeout",
+    metavar="DURATION",
+    callback=_options.duration,
+    help="End COMMAND after so long, such as 10m, and all processes that it has started: by SIGTERM.",
+)
+@click.option(
+    "--kill-after",
+    metavar="DURATION",
+    default="10s",
+    show_default=True,
+    callback=_options.duration,
+    help="Kill those that are left so long after that.",
+)
 @_options.max_log
 @_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
@@ -43,6 +63,10 @@ def run(
     name: str | None,
     data: dict[str, Any],
     attachments: dict[str, str],
+    quiet: bool,
+    pty: bool,
+    timeout: float | None,
+    kill_after: float,
     max_log: int | None,
     flush_timeout: float | None,
     command: tuple[str, ...],
@@ -53,13 +77,28 @@ def run(
     Its output passes through as it comes. Files given with --attach are looked for when COMMAND has ended, so
     that it can make them.
     """
-    from e3_event.job import Job
+    from e3_event.job import Ending, Job
 
     manager = EventManager()
-    with Job(command, name, manager=manager, data=data, attachments=attachments, max_log=max_log) as job:
-        with _Never("the configured handlers can't be used", Exception):
-            _load(manager)
-        ending = job.run()
+    with Job(
+        command,
+        name,
+        manager=manager,
+        data=data,
+        attachments=attachments,
+        quiet=quiet,
+        pty=pty,
+        timeout=timeout,
+        kill_after=kill_after,
+        max_log=max_log,
+        stand_in=True,
+    ) as job:
+        try:
+            with _Never("the configured handlers can't be used", Exception):
+                _load(manager)
+            ending = job.run()
+        except KeyboardInterrupt:  # before there was a command that could have it
+            return _leave(Ending(None, signal.SIGINT))
         if ending.error:
             say(ending.error)
         with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
@@ -115,6 +154,8 @@ class _Never:
 
 def _leave(ending: Ending) -> int:
     """Die of the signal that killed the command, so that our caller sees what it would see without us."""
+    if ending.timed_out:
+        return _TIMED_OUT
     if ending.signal is None:
         return ending.exit_code or 0
     import resource

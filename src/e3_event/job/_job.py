@@ -15,7 +15,8 @@ from e3_event._redact import redact, redact_command
 
 from ._context import context
 from ._log import LIMIT, Log
-from ._process import GRACE, run_process
+from ._process import run_process
+from ._way import GRACE, KILL_AFTER, Way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from e3_event._manager import EventManager
     from e3_event._report import Report
 
+    from ._child import Usage
     from ._process import Ending
 
 logger = logging.getLogger("e3.event")
@@ -33,6 +35,7 @@ logger = logging.getLogger("e3.event")
 OWN_KEYS = (
     *("name", "begin_time", "end_time", "status", "duration", "exit_code", "signal", "error"),
     *("command", "host", "user", "cwd", "attachments_left_out", "log_incomplete"),
+    *("cpu_user", "cpu_system", "peak_memory"),
     *("trace_id", "span_id", "parent_span_id"),
 )
 
@@ -41,9 +44,10 @@ class Job:
     """Runs a command and makes an event of it; a context manager that removes the log at its end.
 
     The event has `command` (the list of arguments, secrets masked), `host`, `user`, `cwd`, `git_commit` and
-    `git_branch` of the folder, what the CI system says as `ci`, `status` (`ok`; `failed`; `cancelled` if this
-    process was told to end and the command did not succeed), `exit_code` or `signal` (by name), `duration` in
-    seconds, `error` if the command could not be started, and its output, both streams in the order in which
+    `git_branch` of the folder, what the CI system says as `ci`, `status` (`ok`; `failed`; `timeout`;
+    `cancelled` if this process was told to end and the command did not succeed), `exit_code` or `signal` (by
+    name), `duration` in seconds, `cpu_user` and `cpu_system` in seconds and `peak_memory` in bytes (see
+    `Usage`), `error` if the command could not be started, and its output, both streams in the order in which
     they came, as the attachment `log`. Of a long output the beginning and the end are kept, and a line
     between them says how much was cut.
 
@@ -59,7 +63,12 @@ class Job:
     :param attachments: further attachments, `{name: path}`. They are looked for when the command has ended,
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
     :param echo: whether the command's output goes to ours as well
+    :param quiet: whether that happens at its end only, and only if it did not succeed
+    :param pty: whether the command gets a terminal of its own
+    :param timeout: seconds after which the command, with all processes that it has started, is told to end
+    :param kill_after: seconds after that when those that are left are killed
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
+    :param stand_in: whether this process is there for the command alone, as `e3-event run` is; see `Way`
     :param max_log: bytes of the output to keep, 64 MiB by default; 0: there is no `log`
     :ivar event: the event
     :ivar ending: how the command ended, once it has
@@ -79,7 +88,12 @@ class Job:
         data: Mapping[str, Any] | None = None,
         attachments: Mapping[str, str] | None = None,
         echo: bool = True,
+        quiet: bool = False,
+        pty: bool = False,
+        timeout: float | None = None,
+        kill_after: float = KILL_AFTER,
         grace: float = GRACE,
+        stand_in: bool = False,
         max_log: int | None = None,
     ) -> None:
         if isinstance(command, str) or not command:
@@ -98,8 +112,7 @@ class Job:
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
-        self._echo = echo
-        self._grace = grace
+        self._way = Way(echo, quiet, pty, timeout, kill_after, grace, stand_in)
         self._max_log = limit
         self._course = Course(manager, self.event)
 
@@ -125,7 +138,7 @@ class Job:
         path = self._course.log
         self._log = log = Log(path, self._max_log) if path else Log.temporary(self._max_log)
         started = time.monotonic()
-        self.ending = ending = run_process(self.command, log, echo=self._echo, grace=self._grace, env=family)
+        self.ending = ending = run_process(self.command, log, self._way, env=family)
         event.duration = round(time.monotonic() - started, 6)
         event.status = ending.status
         if ending.signal is None:
@@ -134,6 +147,8 @@ class Job:
             event.signal = ending.signal_name
         if ending.error:
             event.error = redact(ending.error)
+        if ending.usage:
+            self._tell_usage(ending.usage)
         return ending
 
     def send(self, timeout: float | None = None) -> Report:
@@ -151,6 +166,11 @@ class Job:
     def report(self) -> Report | None:
         """What became of the event; `None`: nobody took it yet."""
         return self._course.report
+
+    def _tell_usage(self, usage: Usage) -> None:
+        self.event.cpu_user, self.event.cpu_system = usage.user, usage.system
+        if usage.peak_memory is not None:
+            self.event.peak_memory = usage.peak_memory
 
     def _attach(self) -> None:
         log = self._log
@@ -173,6 +193,10 @@ def run_command(
     attachments: Mapping[str, str] | None = None,
     manager: EventManager | None = None,
     echo: bool = True,
+    quiet: bool = False,
+    pty: bool = False,
+    timeout: float | None = None,
+    kill_after: float = KILL_AFTER,
     grace: float = GRACE,
     max_log: int | None = None,
 ) -> Job:
@@ -194,6 +218,10 @@ def run_command(
         data=data,
         attachments=attachments,
         echo=echo,
+        quiet=quiet,
+        pty=pty,
+        timeout=timeout,
+        kill_after=kill_after,
         grace=grace,
         max_log=max_log,
     )

@@ -5,28 +5,31 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import selectors
 import signal
-import subprocess
-import threading
-import time
+from contextlib import ExitStack
 from typing import NamedTuple
 
+from ._child import Child, Exit, Usage
+from ._environment import inherited
+from ._held import Held
+from ._pipes import Pipes
+from ._poll import Poll
+from ._run import Run
 from ._signals import Signals
+from ._target import Target
+from ._tree import Tree, adopt
+from ._way import Way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from io import FileIO
 
     from ._log import Log
+    from ._pty import Pty
+    from ._run import Process
+    from ._stream import Output
 
 logger = logging.getLogger("e3.event")
-
-#: Seconds to wait for what is printed by processes that a command has left behind.
-GRACE = 2.0
-_CHUNK = 1 << 16  # as much as a pipe holds
-_MOST = 1 << 20  # as much as a pipe can be made to hold
 
 
 class Ending(NamedTuple):
@@ -34,18 +37,24 @@ class Ending(NamedTuple):
 
     :ivar exit_code: what it exited with, 127 or 126 if it could not be started; `None` if a signal killed it
     :ivar signal: the number of that signal
-    :ivar error: why it could not be started
+    :ivar error: why it could not be started, or why it is not known how it ended
     :ivar interrupted: whether this process was told to end meanwhile (Ctrl-C, SIGTERM)
+    :ivar timed_out: whether the command was told to end as its time was over
+    :ivar usage: what it has used, if it was started
     """
 
     exit_code: int | None
     signal: int | None = None
     error: str = ""
     interrupted: bool = False
+    timed_out: bool = False
+    usage: Usage | None = None
 
     @property
     def status(self) -> str:
-        """The event's `status`: `ok`, `failed` or `cancelled`."""
+        """The event's `status`: `ok`, `failed`, `timeout` or `cancelled`."""
+        if self.timed_out:
+            return "timeout"
         return "ok" if self.exit_code == 0 else "cancelled" if self.interrupted else "failed"
 
     @property
@@ -58,41 +67,116 @@ class Ending(NamedTuple):
 
 
 def run_process(
-    command: Sequence[str],
-    log: Log,
-    *,
-    echo: bool = True,
-    grace: float = GRACE,
-    env: Mapping[str, str] | None = None,
+    command: Sequence[str], log: Log, way: Way | None = None, *, env: Mapping[str, str] | None = None
 ) -> Ending:
     """Run a command to its end. Its input is ours; its output goes to ours, as it comes, and to *log*.
 
     When our reader goes away (`| head -1`), the command is told as it would be without us: by SIGPIPE.
 
-    :param echo: whether its output goes to ours
-    :param grace: seconds to wait, once the command has ended, for processes that keep its output open
+    :param way: how it is run
     :param env: variables that it gets besides ours
     """
-    with Signals() as signals:
+    way = way or Way()
+    environment = {**inherited(exactly=way.stand_in), **(env or {})}
+    with ExitStack() as closing:
         try:
-            process = subprocess.Popen(  # noqa: S603  running what we are told to is the purpose
-                command,
-                bufsize=0,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **env} if env else None,
-                close_fds=False,  # what the caller lets it inherit (make's job server) it inherits
-            )
+            prepared = _Prepared(closing, log, way)
+        except (OSError, ImportError) as error:
+            closing.close()
+            log.error = f"the output could not be read: {getattr(error, 'strerror', None) or error}"
+            logger.warning("%s", log.error)
+            return _run_alone(command, environment)
+        return prepared.run(command, environment)
+
+
+class _Prepared:
+    """All that is needed to carry a command to its end, made before it is started.
+
+    :param closing: closes what is made here
+    :raises OSError: the descriptors that it takes are not to be had
+    """
+
+    def __init__(self, closing: ExitStack, log: Log, way: Way) -> None:
+        self._way = way
+        self._signals = closing.enter_context(Signals(all_of_them=way.stand_in, reads_terminal=way.pty))
+        self._poll = closing.enter_context(Poll())
+        self._held: Held | None = None
+        self._place = self._prepare_place(closing, log)
+
+    def _prepare_place(self, closing: ExitStack, log: Log) -> Pipes | Pty:
+        pair = _terminal() if self._way.pty else None
+        outputs = self._outputs(closing, (1,) if pair else (1, 2))
+        if pair:
+            from ._pty import Pty
+
+            return Pty(closing, self._poll, pair, outputs[0], log, stand_in=self._way.stand_in)
+        return Pipes(closing, self._poll, outputs, log, stand_in=self._way.stand_in)
+
+    def _outputs(self, closing: ExitStack, numbers: tuple[int, ...]) -> Sequence[Output | None]:
+        """What takes the output for our descriptors of these numbers."""
+        if not self._way.echo:
+            return [None] * len(numbers)
+        targets = [Target(number) for number in numbers]
+        for target in targets:
+            closing.callback(target.close)
+        if not self._way.quiet:
+            return targets
+        self._held = Held(*targets)
+        closing.callback(self._held.close)
+        return self._held.outputs()
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> Ending:
+        """Run the command."""
+        if self._way.stand_in and self._way.timeout is not None:
+            adopt()
+        early = self._signals.take()
+        try:
+            process = self._place.start(command, environment)
         except OSError as error:
             return _not_started(command[0], error)
-        with process:
-            signals.go_to(process)
-            _carry(process, log, echo, grace)
-    code = process.returncode
-    interrupted = bool(signals.received)
-    if code < 0:
-        return Ending(None, -code, interrupted=interrupted)
-    return Ending(code, interrupted=interrupted)
+        for number in early:  # it was not there yet when they came
+            process.tell(number)
+        run = Run(process, self._tree(process), self._place.streams, self._poll, self._signals, self._way)
+        run.to_end()
+        ending = _ending(process.exit, interrupted=run.is_interrupted, timed_out=run.timed_out)
+        if self._held and ending.status != "ok":
+            before = self._signals.ending
+            self._held.release(lambda: self._signals.ending > before)
+        return ending
+
+    def _tree(self, process: Process) -> Tree:
+        """The processes of a command: all below us if we are there for nothing else."""
+        if not self._way.stand_in:
+            return Tree(process.pid, lambda: process.helpers)
+        return Tree(os.getpid(), lambda: (os.getpid(), self._signals.witness, *process.helpers))
+
+
+def _terminal() -> tuple[int, int] | None:
+    """Make a pseudo-terminal; `None`: there are none."""
+    try:
+        return os.openpty()
+    except OSError as error:
+        logger.warning("the command gets pipes, there is no terminal for it: %s", error.strerror)
+        return None
+
+
+def _ending(exit_: Exit | None, *, interrupted: bool = False, timed_out: bool = False) -> Ending:
+    code, number, usage = exit_ or Exit()
+    error = (
+        "" if code is not None or number else "how it ended is not known: another part of this program knows"
+    )
+    return Ending(code, number, error, interrupted, timed_out, usage)
+
+
+def _run_alone(command: Sequence[str], environment: Mapping[str, str]) -> Ending:
+    """Run it with our own streams, and only wait for it."""
+    try:
+        child = Child(command, environment)
+    except OSError as error:
+        return _not_started(command[0], error)
+    child.wait()
+    child.close()
+    return _ending(child.exit)
 
 
 def _not_started(program: str, error: OSError) -> Ending:
@@ -102,83 +186,3 @@ def _not_started(program: str, error: OSError) -> Ending:
             return Ending(126, error=f"{program}: the interpreter that its first line names is missing")
         return Ending(127, error=f"{program}: command not found")
     return Ending(126, error=f"{program}: {error.strerror}")
-
-
-class _Stream:
-    """One output of the command, the descriptor it is passed on to, and the log."""
-
-    def __init__(self, source: FileIO, target: int | None, log: Log) -> None:
-        self.source = source
-        self.target = target
-        self.log = log
-
-    def move(self, size: int = _CHUNK) -> bool:
-        """Move what is there; False when it is over: all was read, or the reader is gone."""
-        data = os.read(self.source.fileno(), size)
-        wanted = bool(data) and self._pass_on(data)
-        self.log.write(data)
-        return wanted
-
-    def _pass_on(self, data: bytes) -> bool:
-        if self.target is None:
-            return True
-        try:
-            _write(self.target, data)
-        except BrokenPipeError:
-            return False
-        except OSError as error:
-            logger.warning("the output is only logged from here on, it can't be written: %s", error.strerror)
-            self.target = None
-        return True
-
-
-def _carry(process: subprocess.Popen[bytes], log: Log, echo: bool, grace: float) -> None:
-    """Move the output until the command has ended and its output with it, or *grace* seconds later."""
-    with selectors.DefaultSelector() as selector:
-        for source, target in ((process.stdout, 1), (process.stderr, 2)):
-            stream = _Stream(source, target if echo else None, log)  # type: ignore[arg-type]  # bufsize=0
-            selector.register(stream.source, selectors.EVENT_READ, stream)
-        ended = _watch(process)
-        selector.register(ended, selectors.EVENT_READ)
-        deadline: float | None = None
-        while selector.get_map():
-            ready = selector.select(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            for key, _ in ready:
-                if key.fileobj is ended:
-                    selector.unregister(ended)
-                    deadline = time.monotonic() + grace
-                elif not key.data.move():
-                    selector.unregister(key.fileobj)
-                    key.data.source.close()
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        ended.close()
-        if selector.get_map():
-            logger.warning("not waiting for processes that the command left behind with its output open")
-        for key, _ in selector.select(0):  # what the command itself may have left in a pipe
-            key.data.move(_MOST)
-
-
-def _watch(process: subprocess.Popen[bytes]) -> FileIO:
-    """Return a pipe that becomes readable when the process has ended."""
-    reading, writing = os.pipe()
-
-    def wait() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
-        process.wait()
-        os.close(writing)
-
-    threading.Thread(target=wait, name="e3-event wait", daemon=True).start()
-    return open(reading, "rb", buffering=0)
-
-
-def _write(fd: int, data: bytes) -> None:
-    """Write all of *data*, also to a descriptor that another process has made non-blocking."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            with selectors.PollSelector() as selector:
-                selector.register(fd, selectors.EVENT_WRITE)
-                selector.select()
