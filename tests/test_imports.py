@@ -23,6 +23,7 @@ ALLOWED = {
     "handler": {"public", "handler_tools", "spool"},
     "codec": {"errors"},
     "redact": {"errors", "codec"},
+    "redaction": {"redact"},
     "event": {"attachment", "codec", "errors", "files", "ids"},
     "render": {"codec", "event"},
     "report": {"render"},
@@ -32,7 +33,8 @@ ALLOWED = {
     "manager": {"attempt", "codec", "errors", "event", "flush", "plugins", "record", "redact"},
     "flush": {"config", "errors", "interface", "relay", "spool"},
     "record": {"config", "event", "redact"},
-    "config": {"errors", "handler_tools", "manager", "plugins", "redact", "relay", "retry", "spool"},
+    "config": {"errors", "handler_tools", "manager", "plugins", "redact", "redaction", "relay", "retry",
+               "spool"},
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
     "public": {"attachment", "ids", "interface", "errors", "event", "manager", "record", "report"},
     "spool": {"attachment", "codec", "errors", "event", "files", "ids", "interface"},
@@ -41,7 +43,7 @@ ALLOWED = {
     "testing": {"public", "plugins"},
     "job": {"public", "config", "redact", "errors", "event", "manager", "report", "record"},
     "main__": {"cli"},
-    "cli": {"render", "public", "config", "redact", "errors", "event", "manager", "report",
+    "cli": {"render", "public", "config", "redact", "redaction", "errors", "event", "manager", "report",
             "flush", "plugins", "job", "handler_tools", "relay", "spool"},
 }  # fmt: skip
 
