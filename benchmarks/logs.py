@@ -18,8 +18,8 @@ _RISKY = "token key secret password tokens keyboard monkey credential auth autho
 _ONE_IN = 40
 
 _GCC = (
-    "gcc -DHAVE_CONFIG_H -I. -I../include -I/usr/include/glib-2.0 -D_FORTIFY_SOURCE=2 -Wall -Wextra -std=gnu11"
-    " -O2 -g -fPIC -MT {path}.lo -MD -MP -MF {path}.Tpo -c {path}.c -o {path}.o"
+    "gcc -DHAVE_CONFIG_H -I. -I../include -I/usr/include/glib-2.0 -D_FORTIFY_SOURCE=2 -Wall -std=gnu11"
+    " -Wextra -O2 -g -fPIC -MT {path}.lo -MD -MP -MF {path}.Tpo -c {path}.c -o {path}.o"
 )
 #: Kind of a log -> its lines. In each line of the last two stands what may stand before a secret, too.
 KINDS: dict[str, list[str]] = {
@@ -66,7 +66,7 @@ KINDS: dict[str, list[str]] = {
     "service": [
         "2026-11-23T20:15:{n}Z INFO [{dashed}-{n}] c.e.{word}.{name}: {word} {word} took {n} ms, tokens={n}",
         '{{"level":"info","caller":"{path}.go:{n}","msg":"{word} {word}","key":"{word}","max_tokens":{n}}}',
-        '{{"ts":{n}.{n},"id":"{hex8}-{hex4}-7{hex4}-a{hex4}-{hex8}","spans":[{n},{n}],"{word}":"{word}"}}',
+        '{{"ts":{n}.{n},"id":"{hex8}-{hex4}-7{hex4}-a{hex4}-{hex8}","spans":[{n},{n}],"key":"{name}"}}',
         '10.0.{n}.{n} - - [23/Nov/2026:20:15:02 +0000] "GET /{path}?page={n}&sort={word} HTTP/1.1" 200 {n}',
         'GET /{path} {n} "https://example.net/{word}" "Mozilla/5.0 (X11; Linux x86_64)"',
         "Downloading {name}-{version}-py3-none-any.whl.metadata ({n}.1 kB)",

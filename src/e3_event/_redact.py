@@ -30,10 +30,11 @@ SECRET_NAME = rf"(?si:.*{_SECRET})"
 _NAME = rf"(?i:{_SECRET})(?![\w.-])\\?[\"']?[ \t]*"
 #: The end of such a name, and what stands between it and its value.
 ASSIGNED = rf"{_NAME}[:=]"
-# What is no secret where one is expected: a word, also a type of a parameter, that is all of the value.
+# What is no secret where one is expected: a word (or the type of a parameter) that is all of the value, or
+# brackets around something else.
 _NOTHING = (
     r"(?i:(?:true|false|none|null|nil|yes|no|on|off|undefined|any|bool|bytes|int|object|optional|str|string)"
-    r"(?=\.?(?:[\s\"'\\,;&|()}\[\]]|\Z))|\[redacted|\$\{\{)"
+    r"(?=\.?(?:[\s\"'\\,;&|()}\[\]]|\Z))|[({\[]+(?:\s|\Z)|\[redacted|\$\{\{)"
 )
 # In a listing of code a name is given what a function returns: `token = next(tokens)`.
 _CALL = r"(?<=[ \t])[a-zA-Z_][\w.]{0,80}[(\[][^\n]{0,200}[)\]][^\w\n]{0,3}(?:\n|\Z)"
@@ -45,7 +46,7 @@ _RANDOM = r"(?=[^\s\d]{0,40}\d)[^\s\0\"'\\,;&|)}\]]{8,}"
 # In prose an option is followed by words: "use --password to set it"; in help by a name: "--token TOKEN".
 _PROSE = (
     rf"(?i:to|or|and|option|flag|is|are|for|with|as|in|argument|must|can|was|instead|{_SECRET})"
-    r"(?=[\s.,;:!?)\]|]|\Z)"
+    r"(?=[\s.,;:!?)\]|\"'`]|\Z)"
 )
 _USER = r"[ =]?(?P<quote>[\"'])?[^\s:/\"'-][^\s:\"']{0,256}:"
 _KEY = r"[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
@@ -138,11 +139,14 @@ TRIGGERS = {
     "age": ("AGE-SECRET-KEY-1",),
     "json web token": ("eyJ",),
 }
+_BEHIND_NAME = r"(?:_?\d{1,3})?(?![\w.-])\\?[\"']?[ \t:=]"
 #: Trigger that is common -> what follows it, in small letters, in every line with its shapes.
 BEHIND = {
     "://": r"[^\s/?#\"']+@",
     **dict.fromkeys(_OF_CURL, _USER),
-    **dict.fromkeys(OF_NAMES, r"(?:s|_key_base|[_-]?key)?(?:_?\d{1,3})?(?![\w.-])\\?[\"']?[ \t:=]"),
+    **dict.fromkeys(OF_NAMES, _BEHIND_NAME),
+    "credential": rf"s?{_BEHIND_NAME}",
+    "secret": rf"(?:_key_base|[_-]?key)?{_BEHIND_NAME}",
     "bearer": r"[ \t]",
     "Bearer": r"[ \t]",
     "sk-": r"[\w-]{32}",

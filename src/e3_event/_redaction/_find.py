@@ -81,4 +81,5 @@ def head_of(text: bytes, secret: Found, end: int) -> bytes:
     """Return the beginning of a secret, by which it is found in what follows *end* as well."""
     if secret.name == KEY:
         return head_of_key(text, secret.begin, end)
-    return text[secret.begin : min(secret.begin + _HEAD, end)]
+    head = text[secret.begin : min(secret.begin + _HEAD, end)]
+    return head.rstrip(b"\\")  # what they escape is not there

@@ -12,7 +12,7 @@ from ._triggers import triggers_in
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: So far before a name an option may begin that ends with it.
 _LONGEST_OPTION = 48
@@ -22,8 +22,7 @@ def shapes_in(text: bytes) -> Iterator[Found]:
     """Find the secrets of all shapes; of private keys where they begin."""
     low = text.lower()
     for family, places in _suspects(text, low).items():
-        for place in places:
-            yield from family.find(low if family.is_lower else text, place)
+        yield from family.find(low if family.is_lower else text, sorted(places))
 
 
 def _suspects(text: bytes, low: bytes) -> dict[_Family, set[int]]:
@@ -40,33 +39,45 @@ def _suspects(text: bytes, low: bytes) -> dict[_Family, set[int]]:
 
 
 class _Shape:
-    """A shape of secrets, for bytes.
-
-    :ivar start: what it begins with, if it says that
-    """
+    """A shape of secrets, for bytes."""
 
     def __init__(self, name: str) -> None:
-        self.start = compiled(STARTS[name]) if name in STARTS else None
         self._name = name
         self._pattern = compiled(SHAPES[name])
+        self._start = compiled(STARTS[name]) if name in STARTS else None
         self._keeps = "keep" in self._pattern.groupindex
 
-    def at(self, text: bytes, place: int, end: int) -> Iterator[Found]:
-        """Find the shape at a place."""
-        if match := self._pattern.match(text, place, end):
-            yield self._found(match)
-
-    def between(self, text: bytes, place: int, last: int, end: int) -> Iterator[Found]:
-        """Find the shape wherever it begins from a place to the *last* one, and ends at *end* at most."""
-        if self.start:
-            for start in self.start.finditer(text, place, last):
-                yield from self.at(text, start.start(), end)
+    def in_line(self, text: bytes, line: int) -> Iterator[Found]:
+        """Find the shape in the line that begins at *line*."""
+        end = _end(text, line)
+        if self._start:
+            yield from self._at(text, (start.start() for start in self._start.finditer(text, line, end)))
         else:
-            yield from map(self._found, self._pattern.finditer(text, place, end))
+            yield from map(self._found, self._pattern.finditer(text, line, end))
+
+    def of_names(self, text: bytes, names: Sequence[int]) -> Iterator[Found]:
+        """Find the shape with names that begin at *names*: there or, if it has a start, a little before."""
+        if self._start:
+            before = (self._start.finditer(text, max(0, name - _LONGEST_OPTION), name) for name in names)
+            yield from self._at(text, sorted({start.start() for starts in before for start in starts}))
+        else:
+            yield from self._at(text, names)
+
+    def _at(self, text: bytes, places: Iterable[int]) -> Iterator[Found]:
+        """Find the shape at sorted places, but not inside of what was found before."""
+        behind = 0
+        for place in places:
+            if place >= behind and (match := self._pattern.match(text, place, _end(text, place))):
+                behind = match.end()
+                yield self._found(match)
 
     def _found(self, match: re.Match[bytes]) -> Found:
         kept = match.end("keep") if self._keeps else -1  # also if it has no part in the match
         return Found(match.start(), max(match.start(), kept), match.end(), self._name)
+
+
+def _end(text: bytes, place: int) -> int:
+    return text.find(b"\n", place) + 1 or len(text)
 
 
 class _Family:
@@ -87,11 +98,11 @@ class _Family:
         """Return where the shapes are to be looked for, as there is a trigger; -1: nowhere."""
         return text.rfind(b"\n", 0, at) + 1
 
-    def find(self, text: bytes, place: int) -> Iterator[Found]:
-        """Find the shapes at a place."""
-        end = text.find(b"\n", place) + 1 or len(text)
-        for shape in self._shapes:
-            yield from shape.between(text, place, end, end)
+    def find(self, text: bytes, places: Sequence[int]) -> Iterator[Found]:
+        """Find the shapes at sorted places."""
+        for line in places:
+            for shape in self._shapes:
+                yield from shape.in_line(text, line)
 
 
 class _NamedFamily(_Family):
@@ -102,13 +113,9 @@ class _NamedFamily(_Family):
             return at
         return -1
 
-    def find(self, text: bytes, place: int) -> Iterator[Found]:
-        end = text.find(b"\n", place) + 1 or len(text)
+    def find(self, text: bytes, places: Sequence[int]) -> Iterator[Found]:
         for shape in self._shapes:
-            if shape.start:  # an option
-                yield from shape.between(text, max(0, place - _LONGEST_OPTION), place, end)
-            else:
-                yield from shape.at(text, place, end)
+            yield from shape.of_names(text, places)
 
 
 @cache

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LONGEST_LINE = 1 << 16
 #: Bytes that are looked at again with what follows them, where a longer line is cut.
 OVERLAP = 1 << 13
+#: Visible bytes of a part of a long line without which it is not worth it to look for a place to cut it.
+_LEAST_PART = 1 << 12
 _MASK = MASK.encode()
 
 
@@ -133,8 +135,8 @@ class Redactor:
         return end, None
 
     def _end_of_part(self, text: bytes, found: Sequence[Found]) -> tuple[int, Found | None]:
-        """A part of a long line ends where `cut_of` says; one of which nothing is visible is taken whole."""
-        if len(text) - len(self._head) < self._most // 4:
+        """A part of a long line ends where `cut_of` says; one with little to see is taken whole."""
+        if len(text) - len(self._head) < _LEAST_PART:
             return len(text), None
         return cut_of(text, found, self._overlap)
 

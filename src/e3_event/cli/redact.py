@@ -58,7 +58,7 @@ def redact(file: str | None, as_json: bool) -> int:
         return 0
     found = (line for _ in pieces for line in lines.taken())
     if as_json:
-        print_json_list({"line": number, "masked": names, "text": text} for number, names, text in found)
+        print_json_list({"line": number, "names": names, "text": text} for number, names, text in found)
         return 1 if lines.masked else 0
     for number, names, text in found:
         click.echo(f"{number}: {plain(text)}  {click.style(plain('# ' + ', '.join(names)), dim=True)}")
