@@ -120,14 +120,17 @@ def test_a_line_passes_the_filter_when_it_is_complete() -> None:
         assert process.wait(DEADLINE) == 0
 
 
-def test_variables_that_the_configuration_names_are_masked(tmp_path: Path) -> None:
+def test_variables_that_the_configuration_names_are_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "e3.toml").write_text('[redact]\nenv = ["DEPLOY_*"]\n')
-    environment = {"DEPLOY_URL": "hidden.example.net", "OTHER": "seen.example.net"}
+    monkeypatch.setenv("DEPLOY_URL", "hidden.example.net")
+    monkeypatch.setenv("OTHER", "seen.example.net")
     data = b"hidden.example.net seen.example.net\n"
-    done = e3_event("--config", tmp_path / "e3.toml", "redact", stdin=data, **environment)
+    done = e3_event("--config", tmp_path / "e3.toml", "redact", stdin=data)
     assert done.stdout == b"[redacted] seen.example.net\n"
-    assert e3_event("redact", stdin=data, **environment).stdout == data
-    done = e3_event("--config", tmp_path / "e3.toml", "redact", "--test", "-", stdin=data, **environment)
+    assert e3_event("redact", stdin=data).stdout == data
+    done = e3_event("--config", tmp_path / "e3.toml", "redact", "--test", "-", stdin=data)
     assert done.stdout == b"1: [redacted] seen.example.net  # variable DEPLOY_URL\n"
 
 

@@ -109,7 +109,7 @@ def test_none_of_a_thousand_secrets_is_stored_and_nothing_else_is_changed(seed: 
     assert len(planted) == len(SHAPES) + 1
     marked = "".join(lines)
     data = plain(marked).encode()
-    cuts = []
+    cuts: list[int] = []
     while (at := (cuts or [0])[-1] + choice.choice([1, 10, 1000, 50_000])) < len(data):
         cuts.append(at)
     shown = stored(data, values, cuts)
