@@ -116,6 +116,7 @@ def test_none_of_a_thousand_secrets_is_stored_and_nothing_else_is_changed(seed: 
     assert [secret for secret in secrets_in(marked) if secret.encode() in shown] == []
     assert shown.count(MASK.encode()) == 1000
     assert shown == masked(marked, MASK).encode()
+    assert stored(shown, values) == shown
 
 
 def _value(choice: random.Random) -> str:

@@ -101,13 +101,8 @@ def test_ordinary_text_is_unharmed(line: str) -> None:
     assert stored(f"{line}\n".encode()) == f"{line}\n".encode()
 
 
-@given(st.binary(max_size=500))
-def test_bytes_of_any_kind_pass(data: bytes) -> None:
-    assert stored(data) == data or any(mark in data for mark in (b"=", b":", b"-", b"_", b".", b"y"))
-
-
 def test_binary_output_passes_unchanged() -> None:
-    data = b"".join(random.Random(7).randbytes(200_000).split(b":"))
+    data = random.Random(7).randbytes(1_000_000)
     assert stored(data, VALUES, range(0, len(data), 4096)) == data
 
 
