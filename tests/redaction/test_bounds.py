@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import tracemalloc
 
@@ -36,6 +37,16 @@ def test_a_private_key_without_an_end_does_not_mask_the_rest_of_the_log() -> Non
     assert head == b"tests/x.py: "
     assert ordinary.endswith(rest)
     assert LONGEST_KEY - 100 < len(ordinary) - len(rest) <= LONGEST_KEY
+
+
+def test_a_line_that_is_none_of_a_key_ends_a_long_one_without_an_end() -> None:
+    key = f"{KEY}{'MIIEowIBAAKCAQEAvxQh9Yk0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' + chr(10)}".encode()
+    body = key.splitlines(keepends=True)[-1] * (2 * LONGEST_KEY // 50)
+    ordinary = b"step 17 of 99: compiled a.c\n" * 3
+    data = key + body + ordinary
+    assert stored(data) == _MASK + ordinary
+    lines = [match.end() for match in re.finditer(b"\n", data)]
+    assert stored(data, (), lines[:-1]) == _MASK + ordinary
 
 
 LONG = [
@@ -91,6 +102,15 @@ def test_a_quote_that_is_escaped_at_a_cut_does_not_end_a_value() -> None:
     for before in range(8):
         data = b"x" * before + b' password="' + value + b'" z\n'
         assert stored(data) == b"x" * before + b' password="[redacted]" z\n'
+
+
+def test_lines_that_are_kept_back_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [b"line %d of a value of many lines\n" % number for number in range(500)]
+    counting = _Counting(monkeypatch)
+    data = b"".join(lines[:-1]) * 5
+    cuts = [match.end() for match in re.finditer(b"\n", data)]
+    stored(data, [b"".join(lines)], cuts[:-1])
+    assert counting.bytes < 8 * len(data)
 
 
 def test_memory_is_bounded() -> None:

@@ -169,6 +169,27 @@ def test_lines_with_which_a_value_may_begin_are_kept_back_until_that_is_known() 
     assert redactor.finish() == b"first line\n"
 
 
+def test_lines_are_kept_back_from_the_first_on_with_which_a_value_may_begin() -> None:
+    values = ["line w\nline x\nline y\nline v", "line x\nline y\nline z", "line y\nline q"]
+    for last in ("v", "z", "q", "o"):
+        data = f"line w\nline x\nline y\nline {last}\n".encode()
+        redactor = Redactor(values)
+        assert redactor.feed(data[:21]) == b""
+        assert redactor.feed(data[21:]) + redactor.finish() == stored(data, values)
+        assert (_MASK in stored(data, values)) == (last != "o")
+
+
+def test_a_value_of_which_the_end_may_begin_another_one_is_masked_to_its_end() -> None:
+    values = ["line one\nline two\nline three", "line two\nline three\nline four"]
+    for data in (b"line one\nline two\nline three\nline 4\n", b"line one\nline two\nline three\n"):
+        assert stored(data, values) == data.replace(values[0].encode(), _MASK)
+        assert stored(data, values, range(len(data))) == stored(data, values)
+    whole = b"line one\nline two\nline three\nline four\n"
+    assert stored(whole, values) == stored(whole, values, range(len(whole))) == _MASK + b"\n"
+    repeated = b"ab ab\n" * 6
+    assert stored(repeated, ["ab ab\nab ab\nab ab"], range(len(repeated))) == _MASK + b"\n"
+
+
 def test_a_long_line_of_a_value_is_masked_alone() -> None:
     secret = "user = somebody\npassphrase of many words\nx"
     assert (

@@ -17,16 +17,14 @@ _TAIL = 1 << 6
 def cut_of(text: bytes, found: Sequence[Found], overlap: int) -> tuple[int, Found | None]:
     """Return where to cut the first part of a long line, and which secret goes on behind the cut.
 
-    What is before the cut does not come again. A secret that begins before it was found if it ends within
-    *overlap* bytes behind it.
+    What is before the cut does not come again. A secret that begins there was found, if it can be known by the
+    *overlap* bytes behind the cut.
 
     :param found: the secrets, sorted by their begin
     """
     usual = len(text) - min(overlap, len(text) // 4)
     usual = text.rfind(b" ", usual - _BLANK, usual) + 1 or usual
     begin, end = _around(usual, found)
-    if begin >= len(text) // 2:
-        return begin, None
     if end < len(text) - 1:
         return end, None
     on = next(secret for secret in found if secret.begin >= begin and secret.end >= len(text) - 1)

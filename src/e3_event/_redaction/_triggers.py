@@ -44,12 +44,11 @@ def _watches() -> list[tuple[re.Pattern[bytes], dict[bytes, list[tuple[bytes, in
         groups.setdefault(trigger[at : at + 1], []).append((trigger, at))
     watches = []
     for group in groups.values():
-        found = {
-            trigger[at:]: [(other, its) for other, its in group if other[its:].startswith(trigger[at:])]
-            for trigger, at in group
-        }
+        by_end: dict[bytes, list[tuple[bytes, int]]] = {}
+        for trigger, at in group:
+            by_end.setdefault(trigger[at:], []).append((trigger, at))
         pattern = _either([(trigger[at:], trigger) for trigger, at in group])
-        watches.append((re.compile(pattern), found))
+        watches.append((re.compile(pattern), by_end))
     return watches
 
 
