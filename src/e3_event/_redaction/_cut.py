@@ -17,8 +17,8 @@ _TAIL = 1 << 6
 def cut_of(text: bytes, found: Sequence[Found], overlap: int) -> tuple[int, Found | None]:
     """Return where to cut the first part of a long line, and which secret goes on behind the cut.
 
-    What is before the cut does not come again. A secret that begins there was found, if it can be known by the
-    *overlap* bytes behind the cut.
+    What is before the cut does not come again. A secret that begins there was found, if what stands less than
+    *overlap* bytes behind the cut is enough to know it.
 
     :param found: the secrets, sorted by their begin
     """

@@ -128,7 +128,7 @@ class Redactor:
         """Whole lines end before those with which a value of several lines may begin."""
         end = len(text)
         if beginning := self._finder.beginning(text):
-            end = max(len(self._head), text.rfind(b"\n", 0, end - beginning) + 1)
+            end = text.rfind(b"\n", 0, end - beginning) + 1
         for secret in found:
             if secret.name == KEY and secret.begin < end and (secret.end > end or secret.end == len(text)):
                 return end, secret
