@@ -87,3 +87,11 @@ def test_an_unknown_row_is_refused_with_those_that_there_are() -> None:
     assert done.returncode == 2
     assert "'nonsense'" in done.stderr
     assert "send-file" in done.stderr
+
+
+def test_the_rates_of_redaction_are_printed_for_the_logs_that_are_named() -> None:
+    program = "import sys; sys.argv = ['x', 'make', 'urls']; from benchmarks import redaction\n"
+    head, *lines = python(program + "redaction._SIZE = 100_000; redaction.main()").splitlines()
+    assert head.split()[0] == "MB/s"
+    assert [line.split()[0] for line in lines] == ["make", "urls"]
+    assert all(float(rate) > 0 for line in lines for rate in line.split()[1:])

@@ -25,6 +25,7 @@ ALLOWED = {
     "handler": {"public", "handler_tools", "spool"},
     "codec": {"errors"},
     "redact": {"errors", "codec"},
+    "redaction": {"redact"},
     "event": {"attachment", "codec", "errors", "files", "ids"},
     "render": {"codec", "event"},
     "report": {"render"},
@@ -34,7 +35,8 @@ ALLOWED = {
     "manager": {"attempt", "codec", "errors", "event", "flush", "plugins", "record", "redact"},
     "flush": {"config", "errors", "interface", "relay", "spool"},
     "record": {"config", "course", "event", "family", "redact"},
-    "config": {"errors", "handler_tools", "manager", "plugins", "redact", "relay", "retry", "spool"},
+    "config": {"errors", "handler_tools", "manager", "plugins", "redact", "redaction", "relay", "retry",
+               "spool"},
     "handler_tools": {"interface", "codec", "errors", "event", "files", "plugins", "redact", "render"},
     "public": {"attachment", "ids", "interface", "errors", "event", "family", "manager", "record", "report"},
     "pieces": set(),
@@ -45,9 +47,8 @@ ALLOWED = {
     "job": {"attachment", "config", "course", "errors", "event", "family", "files", "manager", "pieces",
             "public", "record", "redact", "report"},
     "main__": {"cli"},
-    "cli": {"course", "render", "public", "config", "redact", "errors", "event", "family", "manager",
-            "report",
-            "flush", "plugins", "job", "handler_tools", "relay", "spool"},
+    "cli": {"course", "render", "public", "config", "redact", "redaction", "errors", "event", "family",
+            "manager", "report", "flush", "plugins", "job", "handler_tools", "relay", "spool"},
 }  # fmt: skip
 
 

@@ -17,40 +17,61 @@ MASK = "[redacted]"
 #: Characters of what `describe` says of an exception.
 LONGEST_REASON = 2000
 
+_KEYS = ("api", "access", "account", "auth", "encryption", "private", "secret", "shared", "signing")
 # The end of a name whose value is a secret: `DB_PASSWORD`, `authToken`, `aws_secret_access_key`, but not
 # `max_tokens`, `PASSWORD_FILE`, `secretary`.
 _PHRASE = r"(?:pass(?:word|wd|phrase))"
 _SECRET = (
     rf"(?:{_PHRASE}|_pass|[_;]pwd|:_auth|secret|token|credentials?|secret_key_base"
-    r"|(?:api|access|account|auth|encryption|private|secret|shared|signing)[_-]?key)(?:_?\d{1,3})?"
+    rf"|(?:{'|'.join(_KEYS)})[_-]?key)(?:_?\d{{1,3}})?"
 )
+#: A name whose value is a secret.
+SECRET_NAME = rf"(?si:.*{_SECRET})"
 _NAME = rf"(?i:{_SECRET})(?![\w.-])\\?[\"']?[ \t]*"
-_NOTHING = r"(?i:(?:true|false|none|null|yes|no|on|off)\b|\[redacted|\$\{\{)"
+#: The end of such a name, and what stands between it and its value.
+ASSIGNED = rf"{_NAME}[:=]"
+# What is no secret where one is expected: a word (or the type of a parameter) that is all of the value, or
+# brackets around something else.
+_NOTHING = (
+    r"(?i:(?:true|false|none|null|nil|yes|no|on|off|undefined|any|bool|bytes|int|object|optional|str|string)"
+    r"(?=\.?(?:[\s\"'\\,;&|()}\[\]]|\Z))|[({\[]+(?:\s|\Z)|\[redacted|\$\{\{)"
+)
+# In a listing of code a name is given what a function returns: `token = next(tokens)`.
+_CALL = r"(?<=[ \t])[a-zA-Z_][\w.]{0,80}[(\[][^\n]{0,200}[)\]][^\w\n]{0,3}(?:\n|\Z)"
+# The end of a text in such a listing: `getpass("Password: ", stream)`.
+_TEXT_ENDS = r"(?:[,)]| [+%])(?:[\s)]|\Z)"
 _QUOTED = r"(?:(?<=\\\")[^\"\\\n]+|(?<=[^\\]\")(?:[^\"\\\n]|\\.)+|(?<=')[^'\n]+)"
-_BARE = r"[^\s\"'\\,;&|)}\]]+"
-_RANDOM = r"(?=[^\s\d]{0,40}\d)[^\s\"'\\,;&|)}\]]{8,}"
-# In prose an option is followed by words: "use --password to set it".
-_PROSE = r"(?:to|or|and|option|flag|is|are|for|with|as|in|argument|must|can|was|instead)\b"
+_BARE = r"[^\s\0\"'\\,;&|)}\]]+"
+_RANDOM = r"(?=[^\s\d]{0,40}\d)[^\s\0\"'\\,;&|)}\]]{8,}"
+# In prose an option is followed by words: "use --password to set it"; in help by a name: "--token TOKEN".
+_PROSE = (
+    rf"(?i:to|or|and|option|flag|is|are|for|with|as|in|argument|must|can|was|instead|{_SECRET})"
+    r"(?=[\s.,;:!?)\]|\"'`]|\Z)"
+)
+_USER = r"[ =]?(?P<quote>[\"'])?[^\s:/\"'-][^\s:\"']{0,256}:"
+_KEY = r"[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+#: The lines around a private key.
+KEY_BEGIN, KEY_END = rf"-----BEGIN {_KEY}", rf"-----END {_KEY}"
 
 #: Name of a shape -> its pattern. The group `keep` stays, the rest of the match is masked.
 SHAPES = {
-    "private key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?s:.*?)(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    "private key": rf"{KEY_BEGIN}(?s:.*?)(?:{KEY_END}|\Z)",
     "password in a URL": r"(?P<keep>://[^\s/:@?#\"'\[]{0,256}:)(?!\[redacted\]@)[^\s/?#\"']{1,4096}(?=@)",
     "token in a URL": r"(?P<keep>://)[\w-]{32,4096}(?=@)",
     "signature in a URL": r"(?P<keep>[?&](?:X-Amz-Signature|X-Goog-Signature|sig|Signature)=)[\w%+/=-]+",
     "authorization": r"(?P<keep>(?i:\bauthorization\\?[\"']?[ \t]*[:=][ \t]*\\?[\"']?"
     r"(?:bearer|basic|token|digest|negotiate|apikey)[ \t]+))(?!\[redacted)[^\s\"'\\][^\r\n\"'\\]*",
     "bearer": r"(?P<keep>\b[Bb]earer[ \t]+)(?=[^\s\d]{0,40}\d)[\w+/.~-]{16,}=*",
-    "cookie": r"(?P<keep>\b[Cc]ookie:[ \t]*)(?!\[redacted)[^\s\"'\\][^\r\n\"'\\]*",
-    "name = value": rf"(?P<keep>{_NAME}:?=(?!=)>?+[ \t]*\\?[\"']?)(?!{_NOTHING})(?:{_QUOTED}|{_BARE})",
-    "name: 'value'": rf"(?P<keep>{_NAME}:[ \t]*\\?[\"'])(?!{_NOTHING}){_QUOTED}",
+    "cookie": r"(?P<keep>\b[Cc]ookie:[ \t]*)(?!\[redacted)(?=[^\s\"'\\=;]{1,256}=)[^\r\n\"'\\]*",
+    "name = value": rf"(?P<keep>{_NAME}:?=(?!=)>?+[ \t]*\\?[\"']?)"
+    rf"(?!{_NOTHING}|{_CALL})(?:{_QUOTED}|{_BARE})",
+    "name: 'value'": rf"(?P<keep>{_NAME}:[ \t]*\\?[\"'])(?!{_NOTHING}|{_TEXT_ENDS}){_QUOTED}",
     "password: value": rf"(?P<keep>(?i:{_PHRASE}):[ \t]*)(?!{_NOTHING}){_BARE}",
     "name: random value": rf"(?P<keep>{_NAME}:[ \t]*)(?!{_NOTHING}){_RANDOM}",
     "option": rf"(?P<keep>(?<![\w-])--(?=\w)(?i:[\w-]{{0,40}}?{_SECRET})[ \t]+)"
-    rf"(?!{_PROSE}|\[redacted)[^\s\"'\\-][^\s\"'\\]*",
-    "user of curl": r"(?P<keep>\b(?:curl|https?|xh)\b[^\n|;&]{0,400}?\s(?:-u|-U|--user|--proxy-user)[ =]?"
-    r"(?P<quote>[\"'])?[^\s:/\"'-][^\s:\"']{0,256}:)(?!\[redacted)(?(quote)[^\"'\n]+|[^\s\"']+)",
+    rf"(?!{_PROSE}|\[redacted)[^\s\"'\\<-][^\s\"'\\]*",
+    "user of curl": r"(?P<keep>\b(?:curl|https?|xh)\b[^\n|;&]{0,400}? (?:-u|-U|--user|--proxy-user)"
+    rf"{_USER})(?!\[redacted)(?(quote)[^\"'\n]+|[^\s\"']+)",
     "docker login": r"(?P<keep>\\?\"auth\\?\":[ \t]*\\?\")[A-Za-z0-9+/]{8,}=*",
     "aws": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
     "github": r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})",
@@ -71,6 +92,72 @@ SHAPES = {
     "grafana": r"\bgl(?:sa|c)_[\w+/=-]{24,}",
     "age": r"\bAGE-SECRET-KEY-1[A-Z0-9]{40,}",
     "json web token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",
+}
+#: With one of these the end of a name of a secret begins.
+OF_NAMES = (
+    *("password", "passwd", "passphrase", "_pass", "_pwd", ";pwd", ":_auth", "secret", "token", "credential"),
+    *(f"{kind}{joint}key" for kind in _KEYS for joint in ("", "_", "-")),
+)
+_OF_CURL = (" -u", " -U", " --user", " --proxy-user")
+#: Shape -> texts of which one stands in every line with the shape; in small letters where case does not count
+#: for a part of it. They are looked for before the shape is, as that is much faster.
+TRIGGERS = {
+    "private key": ("-----BEGIN ",),
+    "password in a URL": ("://",),
+    "token in a URL": ("://",),
+    "signature in a URL": ("Signature=", "?sig=", "&sig="),
+    "authorization": ("authorization",),
+    "bearer": ("bearer", "Bearer"),
+    "cookie": ("cookie:", "Cookie:"),
+    "name = value": OF_NAMES,
+    "name: 'value'": OF_NAMES,
+    "password: value": OF_NAMES,
+    "name: random value": OF_NAMES,
+    "option": OF_NAMES,
+    "user of curl": _OF_CURL,
+    "docker login": ('"auth',),
+    "aws": ("AKIA", "ASIA"),
+    "github": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    "gitlab": (
+        *("glpat-", "glrt-", "gldt-", "glptt-", "glcbt-"),
+        *("glsoat-", "glft-", "glimt-", "glagent-"),
+    ),
+    "slack": ("xox", "hooks.slack.com/services/"),
+    "discord": (".com/api/webhooks/",),
+    "stripe": ("k_live_", "k_test_"),
+    "google": ("AIza", "ya29.", "GOCSPX-"),
+    "openai, anthropic": ("sk-",),
+    "package registry": ("npm_", "pypi-", "rubygems_"),
+    "docker hub": ("dckr_",),
+    "hugging face": ("hf_",),
+    "sendgrid": ("SG.",),
+    "telegram": (":AA",),
+    "vault": ("hvs.", "hvb.", "hvr."),
+    "digitalocean": ("_v1_",),
+    "atlassian": ("ATATT3",),
+    "grafana": ("glsa_", "glc_"),
+    "age": ("AGE-SECRET-KEY-1",),
+    "json web token": ("eyJ",),
+}
+_BEHIND_NAME = r"(?:_?\d{1,3})?(?![\w.-])\\?[\"']?[ \t:=]"
+#: Trigger that is common -> what follows it, in small letters, in every line with its shapes.
+BEHIND = {
+    "://": r"[^\s/?#\"']+@",
+    **dict.fromkeys(_OF_CURL, _USER),
+    **dict.fromkeys(OF_NAMES, _BEHIND_NAME),
+    "credential": rf"s?{_BEHIND_NAME}",
+    "secret": rf"(?:_key_base|[_-]?key)?{_BEHIND_NAME}",
+    "bearer": r"[ \t]",
+    "Bearer": r"[ \t]",
+    "sk-": r"[\w-]{32}",
+    "eyJ": r"[\w-]{8,}\.eyj",
+}
+#: Shape -> what it begins with, where that is faster to look for than the shape.
+STARTS = {
+    "password in a URL": "://",
+    "token in a URL": "://",
+    "option": "--",
+    "user of curl": "curl|http|xh",
 }
 _NAMED_ARGUMENT = rf"((?i:[\w.-]{{0,80}}?{_SECRET})=)(?!{_NOTHING}).+"
 _NAMED_OPTION = rf"--?(?i:[\w-]{{0,80}}?{_SECRET})"

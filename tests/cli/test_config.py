@@ -171,11 +171,13 @@ def test_what_is_in_force_is_shown_with_where_it_comes_from(
     file: Path, events: Events, private_environment: Path
 ) -> None:
     with file.open("a") as text:
-        text.write('retry.attempts = 3\n[spool]\nmax_size = "2GiB"\n')
+        text.write('retry.attempts = 3\n[spool]\nmax_size = "2GiB"\n[redact]\nenv = ["DB_URL"]\n')
     assert entries("--config", file) == {
         "spool.path": (str(spool_of(private_environment)), "default"),
         "spool.max_size": (2 << 30, f"{file}, line 6"),
         "spool.retention": (30 * 86400, "default"),
+        "redact.enabled": (True, "default"),
+        "redact.env": (["DB_URL"], f"{file}, line 8"),
         "handlers.archive.type": ("file", f"{file}, line 2"),
         "handlers.archive.log_dir": (str(events.folder), f"{file}, line 3"),
         "handlers.archive.retry.attempts": (3, f"{file}, line 4"),
@@ -191,6 +193,7 @@ def test_what_is_in_force_is_shown_with_where_it_comes_from(
         ["spool.path", "=", f'"{spool_of(private_environment)}"', "#", "default"],
         ["spool.max_size", "=", "2147483648", "#", f"{file},", "line", "6"],
     ]
+    assert shown[4].split("#")[0].strip() == 'redact.env = ["DB_URL"]'
 
 
 def test_handlers_of_the_variable_are_shown_in_place_of_the_files(file: Path) -> None:

@@ -173,7 +173,9 @@ def test_bash_completes_commands_and_options() -> None:
     assert complete("e3-event run --na", 2) == ["--name"]
 
 
-@pytest.mark.parametrize("words", ["run -- ./nig", "run make -f Mak", "send --from-file dumps/"])
+@pytest.mark.parametrize(
+    "words", ["run -- ./nig", "run make -f Mak", "send --from-file dumps/", "redact --test bui"]
+)
 def test_names_of_files_are_left_to_the_shell(words: str) -> None:
     words = f"e3-event {words}"
     done = e3_event(_E3_EVENT_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))

@@ -18,6 +18,7 @@ from e3_event import EventError, EventManager, _config
 from e3_event._config import configure, find_config, load_handlers, set_up
 from e3_event._config._document import ConfigError
 from e3_event._config._place import SpoolConfig
+from e3_event._config._redaction import RedactConfig, make_redactor
 from e3_event._config._subscribers import load_subscribers
 from e3_event._config._values import duration, size
 from e3_event._retry import RetryPolicy
@@ -31,6 +32,7 @@ def test_a_whole_file_becomes_typed_values(write: Write) -> None:
     found = load(
         write(
             '[spool]\npath = "/var/lib/e3-event"\nmax_size = "10GiB"\nretention = "30d"\n'
+            '[redact]\nenabled = false\nenv = ["DB_URL", "DEPLOY_*"]\n'
             '[handlers."file:archive"]\nlog_dir = "/archive"\n'
             + SMTP
             + 'password = { env = "SMTP_PASSWORD" }\norder = "strict"\n'
@@ -38,6 +40,7 @@ def test_a_whole_file_becomes_typed_values(write: Write) -> None:
         )
     )
     assert found.spool == SpoolConfig(path="/var/lib/e3-event", max_size=10 << 30, retention=30 * 86400)
+    assert found.redact == RedactConfig(enabled=False, env=("DB_URL", "DEPLOY_*"))
     archive, oncall = found.handlers.values()
     assert (archive.name, archive.kind, archive.order) == ("file:archive", "file", "live")
     assert archive.retry == RetryPolicy()
@@ -53,7 +56,21 @@ def test_a_whole_file_becomes_typed_values(write: Write) -> None:
 def test_an_empty_file_gives_the_usual_values(write: Write) -> None:
     found = load(write(""))
     assert found.spool == SpoolConfig(path=None, max_size=1 << 30, retention=30 * 86400)
+    assert found.redact == RedactConfig(enabled=True, env=())
     assert found.handlers == {}
+
+
+def test_what_is_captured_is_redacted_as_the_file_says(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_URL", "hidden.example.net")
+    monkeypatch.setenv("DB_PASSWORD", "hunter2x")
+    text = "hidden.example.net hunter2x token=abc"
+    usual = make_redactor(None)
+    assert usual
+    assert usual.text(text) == "hidden.example.net [redacted] token=[redacted]"
+    told = make_redactor(load(write('[redact]\nenv = ["DEPLOY_*"]\n')))
+    assert told
+    assert told.text(text) == "[redacted] [redacted] token=[redacted]"
+    assert make_redactor(load(write("redact.enabled = false\n"))) is None
 
 
 def test_the_spool_may_be_none(write: Write) -> None:

@@ -18,12 +18,12 @@ ONE_PROBLEM = {
     "a table below an unknown one": (
         "\n[e3.spool]\n",
         "line 2: e3",
-        "no such key; there are: spool, handlers",
+        "no such key; there are: spool, redact, handlers",
     ),
     "a key of nothing": (
         "x = 1\n",
         "line 1: x",
-        "no such key; there are: spool, handlers",
+        "no such key; there are: spool, redact, handlers",
     ),
     "an unknown key": (
         '[spool]\n\nmax-size = "1GB"\n',
@@ -64,6 +64,36 @@ ONE_PROBLEM = {
         "spool.retention = 2026-01-01\n",
         "line 1: spool.retention",
         'a time such as "5s", "10m", "1.5h", "30d", or a number of seconds is needed, not 2026-01-01',
+    ),
+    "a switch that is none": (
+        '[redact]\nenabled = "no"\n',
+        "line 2: redact.enabled",
+        'true or false is needed, not "no"',
+    ),
+    "one name of a variable": (
+        '[redact]\nenv = "DB_URL"\n',
+        "line 2: redact.env",
+        'a list of names of variables is needed, not "DB_URL"',
+    ),
+    "a variable with its value": (
+        'redact.env = ["DB_URL", "DEPLOY_URL=x"]\n',
+        "line 1: redact.env",
+        'the name of a variable is needed, such as "DB_URL" or "DEPLOY_*", not "DEPLOY_URL=x"',
+    ),
+    "a variable that is no text": (
+        "redact.env = [5]\n",
+        "line 1: redact.env",
+        'the name of a variable is needed, such as "DB_URL" or "DEPLOY_*", not 5',
+    ),
+    "an unknown key of redaction": (
+        "[redact]\nvariables = []\n",
+        "line 2: redact.variables",
+        "no such key; there are: enabled, env",
+    ),
+    "no table of redaction": (
+        "redact = false\n",
+        "line 1: redact",
+        "a table is needed, as in [redact], not false",
     ),
     "an unknown handler": (
         '[handlers.a]\ntype = "flie"\n',

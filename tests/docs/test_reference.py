@@ -17,6 +17,8 @@ import e3_event
 from e3_event import handler_tools, testing
 from e3_event._config._file import HANDLER_KEYS
 from e3_event._config._place import SpoolConfig
+from e3_event._config._redaction import RedactConfig
+from e3_event._redact import SHAPES
 from e3_event._retry import RetryPolicy
 from e3_event.handler import BUILT_IN
 
@@ -114,8 +116,15 @@ def test_every_reserved_key_and_every_status_is_explained(key: str) -> None:
     assert any(f"`{key}`" in row.split("|")[1] for row in rows)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_form_of_a_secret_is_named(shape: str) -> None:
+    rows = [line for line in (DOCS / "redaction.md").read_text().splitlines() if line.startswith("| `")]
+    assert any(f"`{shape}`" in row.split("|")[1] for row in rows)
+
+
 CONFIGURATION = {
     "`[spool]`": SpoolConfig.__struct_fields__,
+    "`[redact]`": RedactConfig.__struct_fields__,
     "`[handlers.NAME]`": (*HANDLER_KEYS, "any other"),
     "`retry`": RetryPolicy.__struct_fields__,
 }

@@ -1,4 +1,4 @@
-"""A configuration file -> spool, handlers and policies: typed, and validated whole before anything starts."""
+"""A configuration file -> spool, redaction, handlers and policies: typed, and validated whole before use."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from e3_event._retry import DEADLINE, RetryPolicy
 from ._arguments import masked, take_arguments
 from ._document import Document, did_you_mean, dotted
 from ._place import SpoolConfig
+from ._redaction import RedactConfig, take_redaction
 from ._values import count, duration, path, positive, shown, size, text
 
 TYPE_CHECKING = False
@@ -79,11 +80,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar document: the file
     :ivar spool: `None`: events are not kept, but given to the handlers at once (`spool = "none"`)
+    :ivar redact: what is masked of what we capture
     :ivar handlers: `{name: handler}`, in the order of the file
     """
 
     document: Document
     spool: SpoolConfig | None
+    redact: RedactConfig
     handlers: Mapping[str, HandlerConfig]
 
 
@@ -99,12 +102,16 @@ def load_config(file: str) -> Config:
     top = document.table((), document.data)
     usual: SpoolConfig | None = SpoolConfig()
     spool = top.take("spool", lambda value: _spool(value, document), usual)
+    redact = take_redaction(top.table("redact"))
     named = top.table("handlers").rest
     found = [_handler(name, value, document) for name, value in named.items()]
     top.end()
     document.check()
     return Config(
-        document=document, spool=spool, handlers={handler.name: handler for handler in found if handler}
+        document=document,
+        spool=spool,
+        redact=redact,
+        handlers={handler.name: handler for handler in found if handler},
     )
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "purge": ("e3_event.cli.status", "Remove settled events from the spool."),
     "fsck": ("e3_event.cli.fsck", "Check the spool for damage, and repair it."),
     "backup": ("e3_event.cli.backup", "Copy the spool while it is in use."),
+    "redact": ("e3_event.cli.redact", "Show what redaction masks in a file, or filter a stream."),
     "config": ("e3_event.cli.config", "Check the configuration file, or show what is in force."),
     "handlers": ("e3_event.cli.handlers", "Show the installed handlers and the configured ones."),
     "completion": ("e3_event.cli.completion", "Print the script that lets a shell complete e3-event."),

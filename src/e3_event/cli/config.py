@@ -62,7 +62,7 @@ def show(as_json: bool) -> None:
     """Show the configuration in force and where each value comes from, with secrets masked."""
     path = find_config(_options.config_file())
     found = _load(path) if path else None
-    entries = [*_spool(found), *_handlers(found)]
+    entries = [*_spool(found), *_redaction(found), *_handlers(found)]
     if as_json:
         shown = [{"key": list(key), "value": value, "source": source} for key, value, source in entries]
         print_json({"file": path, "entries": shown})
@@ -121,6 +121,12 @@ def _usual_place(source: str) -> tuple[str | None, str]:
         return None, str(error).strip()
 
 
+def _redaction(found: Config | None) -> Iterator[Entry]:
+    from e3_event._config._redaction import RedactConfig
+
+    return _values(found, ("redact",), found.redact if found else RedactConfig())
+
+
 def _handlers(found: Config | None) -> Iterator[Entry]:
     """The handlers of events that are sent here: `E3_EVENT_HANDLERS` takes the place of those of the file."""
     if found and found.handlers and handlers_source(found.document.path) != HANDLERS_VAR:
@@ -164,6 +170,6 @@ def _as_toml(value: Any) -> str:
         return "(not set)"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_as_toml(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_as_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False, default=str)
