@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from e3_event import EventManager
 from e3_event.job._ci import SYSTEMS
 
 settings.register_profile("untimed", deadline=None)  # a slow machine is no failure
@@ -40,10 +41,12 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of its own for each test, and a place of its own for those without one; returns the home.
+    """A home of its own for each test, and a place of its own for those without one; returns the home. The
+    default manager is one that has asked for no configuration yet.
 
     Nor do a CI system, a trace or a command of ours reach them in which the tests may run.
     """
+    monkeypatch.setattr("e3_event.default_manager", EventManager())
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr("e3_event._config._place.FALLBACK", str(tmp_path_factory.mktemp("fallback")))

@@ -119,13 +119,22 @@ def children(pid: int) -> list[str]:
     return found
 
 
-def test_it_tells_what_a_command_and_its_children_used() -> None:
+def test_it_tells_what_a_command_and_its_children_used(private_environment: Path) -> None:
     script = "x = bytearray(200_000_000); sum(range(3_000_000))"
-    job = run_command(["sh", "-c", f"{PYTHON} -c '{script}'; true"], echo=False)
-    assert 180_000_000 < job.event.peak_memory < 400_000_000
-    assert job.event.cpu_user > 0.01
-    assert job.event.cpu_system > 0
-    assert job.ending.usage == (job.event.cpu_user, job.event.cpu_system, job.event.peak_memory)
+    assert see([*WRAPPED, "sh", "-c", f"{PYTHON} -c '{script}'; true"]).code == 0
+    (event,) = kept(spool_of(private_environment))
+    assert 180_000_000 < event.peak_memory < 400_000_000
+    assert event.cpu_user > 0.01
+    assert event.cpu_system > 0
+
+
+def test_a_program_gets_the_same_of_its_commands() -> None:
+    job = run_command([PYTHON, "-c", "sum(range(3_000_000))"], echo=False)
+    usage = job.ending.usage
+    assert usage is not None
+    assert (usage.user, usage.system) == (job.event.cpu_user, job.event.cpu_system)
+    assert usage.user > 0.01
+    assert usage.peak_memory == job.event.as_dict().get("peak_memory")
 
 
 def test_a_peak_of_memory_that_is_ours_is_not_told_as_the_commands(

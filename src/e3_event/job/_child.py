@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: What is reported of a process that has not ended -> how that is asked for.
 _CHANGES = {os.CLD_STOPPED: os.WSTOPPED, os.CLD_CONTINUED: os.WCONTINUED}
 _ANYTHING = os.WEXITED | os.WSTOPPED | os.WCONTINUED
+#: KiB by which the kernel may err about the memory of a process, as it counts for each processor.
+_INEXACT = 1 << 10
 #: What Python ignores for itself; a command gets them as everybody does.
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -71,7 +73,7 @@ class Child:
         stand_in: bool = False,
     ) -> None:
         self._stands_in = stand_in
-        self._before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._before = peak_memory_of(os.getpid())
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in given]
         self.pid = os.posix_spawnp(
             command[0], list(command), environment, file_actions=actions, setsigdef=_RESTORED
@@ -146,12 +148,24 @@ class Child:
         return exit_of(status, used.ru_utime, used.ru_stime, used.ru_maxrss, self._before)
 
 
+def peak_memory_of(pid: int) -> int:
+    """The most that a process has had in memory as the program that it is now, in KiB (proc(5)).
+
+    It is counted in for a program that it starts.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return int(file.read().partition(b"\nVmHWM:")[2].split(maxsplit=1)[0])
+    except (OSError, IndexError, ValueError):  # it is not Linux, or over
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def exit_of(status: int, user: float, system: float, peak: int, before: int) -> Exit:
     """What `wait4` says of a process.
 
     :param peak: its peak memory in KiB
     :param before: the same of its parent, when it was started
     """
-    usage = Usage(round(user, 6), round(system, 6), peak << 10 if peak > before else None)
+    usage = Usage(round(user, 6), round(system, 6), peak << 10 if peak > before + _INEXACT else None)
     code = os.waitstatus_to_exitcode(status)
     return Exit(None, -code, usage) if code < 0 else Exit(code, None, usage)

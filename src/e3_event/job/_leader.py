@@ -8,14 +8,13 @@ command it becomes, as in `012`; whether the command begins in the foreground, `
 
 Orders: `signal NUMBER group|alone`, and `go fg|bg`: continue it, in the foreground or not. When they end, all
 is over. Reports: `failed ERRNO` or `started`, `stopped NUMBER` (0: it was continued), and `ended STATUS USER
-SYSTEM PEAK BEFORE`: what wait4 says, and our own peak memory when we started it.
+SYSTEM PEAK`: what wait4 says.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import select
 import signal
 import sys
@@ -49,7 +48,6 @@ class Leader:
 
     def start(self, command: list[bytes], streams: list[int], *, foreground: bool) -> bool:
         """Start the command, as a process group of its own; False: that failed."""
-        self._before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         reading, writing = os.pipe2(os.O_CLOEXEC)
         self._pid = self._group = os.fork()
         if not self._pid:
@@ -104,7 +102,7 @@ class Leader:
             else:
                 self._pid = 0
                 times = b"%f %f" % (used.ru_utime, used.ru_stime)
-                self._report(b"ended %d %b %d %d" % (status, times, used.ru_maxrss, self._before))
+                self._report(b"ended %d %b %d" % (status, times, used.ru_maxrss))
 
     def _obey(self, order: bytes, *words: bytes) -> None:
         if not self._pid:  # it has ended

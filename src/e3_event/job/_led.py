@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 
-from ._child import Exit, exit_of
+from ._child import Exit, exit_of, peak_memory_of
 from ._signals import STOPPING, is_in_foreground
 
 TYPE_CHECKING = False
@@ -62,6 +62,7 @@ class Led:
             code = int(number[0])
             raise OSError(code, os.strerror(code))
         os.set_blocking(self.fd, False)
+        self._before = peak_memory_of(self.pid)
         self._note(more)
         if self._terminal.may_be_held():
             self._keys.go_on()
@@ -76,8 +77,8 @@ class Led:
             if word == b"stopped":
                 self.stopped = int(numbers[0])
             elif word == b"ended":
-                status, user, system, peak, before = numbers
-                self.exit = exit_of(int(status), float(user), float(system), int(peak), int(before))
+                status, user, system, peak = numbers
+                self.exit = exit_of(int(status), float(user), float(system), int(peak), self._before)
 
     def tell(self, number: int, *, was_for_group: bool = False) -> None:
         """Pass on a signal that this process got, alone or with its group; a new size of our terminal; and
