@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._config._file import HandlerConfig
+    from ._config._redaction import RedactConfig
     from ._event import Snapshot
     from ._handler import EventHandler
     from ._report import Outcome, Report
@@ -37,6 +38,7 @@ class Setup:
     :ivar front: name and handler of the spool that stands in front of the handlers; `None`: there is none
     :ivar named: those of the handlers that are of the configuration file, with what it says of them
     :ivar complete: whether the handlers are those that the configuration wants; no: it is wrong
+    :ivar redact: in what secrets are masked; `None`: as usual
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class Setup:
         self.front: tuple[str, EventHandler] | None = None
         self.named: dict[str, HandlerConfig] = {}
         self.complete = True
+        self.redact: RedactConfig | None = None
 
 
 class EventManager:

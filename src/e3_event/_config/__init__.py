@@ -67,6 +67,7 @@ def configure(
         setup.complete = handlers_source(file) != HANDLERS_VAR
     if problems and tell is None:
         raise problems[0]
+    setup.redact = config.redact if config else None
     setup.front = _front(manager, config, is_variable=source == HANDLERS_VAR, must_open=tell is None)
     if tell is not None:
         for problem in problems:

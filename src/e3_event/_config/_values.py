@@ -84,16 +84,6 @@ def text(value: Any) -> str:
     return value
 
 
-def truth(value: Any) -> bool:
-    """Return true or false.
-
-    :raises EventError: it is neither
-    """
-    if not isinstance(value, bool):
-        raise EventError(f"true or false is needed, not {shown(value)}")
-    return value
-
-
 def path(value: Any) -> str:
     """Return an absolute path; `~/` at its beginning is the home folder. The current folder never counts.
 

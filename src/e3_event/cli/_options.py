@@ -6,6 +6,8 @@ import json
 
 import click
 
+from e3_event._config._redaction import SCOPES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,6 +175,12 @@ max_log = click.option(
     metavar="SIZE",
     callback=_size,
     help="Keep so much of the output at most, its beginning and its end; 0: no log.  [default: 64MiB]",
+)
+redact = click.option(
+    "--redact",
+    type=click.Choice(SCOPES),
+    help="Mask secrets in what is captured (the log, the command line), in --data and --attach as well (all),"
+    " or in nothing.  [default: what the configuration says, else captured]",
 )
 handler = click.option(
     "--handler",

@@ -57,6 +57,7 @@ _PATIENCE = 2.0
     help="Kill those that are left so long after that.",
 )
 @_options.max_log
+@_options.redact
 @_options.flush_timeout
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_options.files)
 def run(
@@ -68,6 +69,7 @@ def run(
     timeout: float | None,
     kill_after: float,
     max_log: int | None,
+    redact: str | None,
     flush_timeout: float | None,
     command: tuple[str, ...],
 ) -> int:
@@ -91,6 +93,7 @@ def run(
         timeout=timeout,
         kill_after=kill_after,
         max_log=max_log,
+        redact=redact,
         stand_in=True,
     ) as job:
         try:

@@ -7,11 +7,11 @@ import os
 import time
 
 from e3_event._attachment import attach_files
+from e3_event._config._redaction import SCOPES
 from e3_event._course import Course, tell_of_waiting
 from e3_event._errors import EventError
 from e3_event._event import Event
 from e3_event._family import join
-from e3_event._redact import redact, redact_command
 
 from ._context import context
 from ._log import LIMIT, Log
@@ -70,6 +70,8 @@ class Job:
     :param grace: seconds to wait, once the command has ended, for processes that keep its output open
     :param stand_in: whether this process is there for the command alone, as `e3-event run` is; see `Way`
     :param max_log: bytes of the output to keep, 64 MiB by default; 0: there is no `log`
+    :param redact: in what secrets are masked: `captured` (the log, the command line, errors), `all` (also
+        *data* and *attachments*) or `nothing`; by default what the configuration says
     :ivar event: the event
     :ivar ending: how the command ended, once it has
     :raises EventError: there is no command, *data* or *attachments* have a name that the job itself uses, or
@@ -95,6 +97,7 @@ class Job:
         grace: float = GRACE,
         stand_in: bool = False,
         max_log: int | None = None,
+        redact: str | None = None,
     ) -> None:
         if isinstance(command, str) or not command:
             raise EventError("a command is a list: the program and its arguments")
@@ -108,13 +111,15 @@ class Job:
         limit = LIMIT if max_log is None else max_log
         if limit < 0:
             raise EventError(f"`max_log` is a number of bytes, or 0 for no log, not {limit}")
+        if redact not in (None, *SCOPES):
+            raise EventError(f"`redact` is one of {', '.join(SCOPES)}, not {redact!r}")
         self.command = list(command)
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
         self._way = Way(echo, quiet, pty, timeout, kill_after, grace, stand_in)
         self._max_log = limit
-        self._course = Course(manager, self.event)
+        self._course = Course(manager, self.event, redact)
 
     def __enter__(self) -> Self:
         return self
@@ -130,13 +135,14 @@ class Job:
         """
         event = self.event
         event.begin_time = time.time()
-        event.command = redact_command(self.command)
+        event.command = self._course.masking.command(self.command)
         for key, value in {**context(os.environ), **self._data}.items():
             setattr(event, key, value)
         family = join(event, os.environ).variables(os.environ)
         self._course.begin(self._attachments, self._max_log)
         path = self._course.log
-        self._log = log = Log(path, self._max_log) if path else Log.temporary(self._max_log)
+        keep, redactor = self._max_log, self._course.masking.redactor
+        self._log = log = Log(path, keep, redactor) if path else Log.temporary(keep, redactor)
         started = time.monotonic()
         self.ending = ending = run_process(self.command, log, self._way, env=family)
         event.duration = round(time.monotonic() - started, 6)
@@ -146,7 +152,7 @@ class Job:
         else:
             event.signal = ending.signal_name
         if ending.error:
-            event.error = redact(ending.error)
+            event.error = self._course.masking.text(ending.error)
         if ending.usage:
             self._tell_usage(ending.usage)
         return ending
@@ -176,6 +182,7 @@ class Job:
         log = self._log
         log.finish()
         left_out = {}
+        self._course.masking.captured.add(log.path)
         if log.path and not self.ending.error:
             self._attachments = {"log": log.path, **self._attachments}
             if log.error:
@@ -199,6 +206,7 @@ def run_command(
     kill_after: float = KILL_AFTER,
     grace: float = GRACE,
     max_log: int | None = None,
+    redact: str | None = None,
 ) -> Job:
     """Run a command, send one event about it, and return the job with `ending`, `event` and `report`.
 
@@ -224,6 +232,7 @@ def run_command(
         kill_after=kill_after,
         grace=grace,
         max_log=max_log,
+        redact=redact,
     )
     with job:
         job.run()

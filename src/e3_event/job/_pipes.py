@@ -40,7 +40,7 @@ class Pipes:
             reading, writing = _pipe()
             self._ends.append(writing)
             ends_target = stand_in and number == 1  # on stderr we may have something to say
-            self.streams.append(Stream(poll, reading, target, log, ends_target=ends_target))
+            self.streams.append(Stream(poll, reading, target, log.stream(), ends_target=ends_target))
             closing.callback(self.streams[-1].close)
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:

@@ -48,7 +48,7 @@ class Pty:
         self._open = [pair[1]]
         closing.callback(self._close)
         os.set_blocking(pair[0], False)
-        self.streams = [Stream(poll, pair[0], target, log, ends_target=stand_in)]
+        self.streams = [Stream(poll, pair[0], target, log.stream(), ends_target=stand_in)]
         closing.callback(self.streams[0].close)
         self._ours = os.dup(pair[0])  # of its own, as it is waited for on its own
         closing.callback(os.close, self._ours)
