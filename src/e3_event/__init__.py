@@ -17,12 +17,15 @@ from ._record import Recording
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from typing import Any
 
     from ._report import Outcome, Report
+    from .job import CompletedRun
 
 __all__ = [
     "Attachment",
+    "CompletedRun",
     "DeliveryError",
     "E3Error",
     "Event",
@@ -43,6 +46,7 @@ __all__ = [
     "load_handlers_from_env",
     "logger",
     "record",
+    "run",
     "send_event",
     "send_event_from_file",
     "unique_id",
@@ -120,6 +124,27 @@ def record(name: str, /, uid: str | None = None, **kwargs: Any) -> Recording:
     return default_manager.record(name, uid, **kwargs)
 
 
+def run(command: Sequence[str], name: str | None = None, **options: Any) -> CompletedRun:
+    """Run a command and send one event about it with the default manager: how it ended, how long it took,
+    what it has used, and its output as the attachment `log`. POSIX only.
+
+    ::
+
+        done = run(["make", "-j4"], "build", data={"branch": "main"}, timeout=3600)
+        if done.ok: ...
+
+    Neither a command that fails or can't be started nor a failed delivery raises.
+
+    :param command: the program and its arguments
+    :param name: name of the event; by default the program's, without its folder
+    :param options: see `e3_event.job.run`: `data`, `attachments`, `check`, `echo`, `quiet`, `pty`, `timeout`,
+        `kill_after`, `retries`, `retry_delay`, `max_log`, `redact`, `lock`, `lock_wait`, `start_event`
+    :return: how it ended, its event, and what became of that
+    :raises EventError: a parameter can't be what it is; nothing was run
+    """
+    return default_manager.run(command, name, **options)
+
+
 def child_variables() -> dict[str, str]:
     """Return the variables that make the events of a program that you start part of the one being recorded.
 
@@ -146,4 +171,8 @@ def __getattr__(name: str) -> object:
         from . import _report
 
         return getattr(_report, name)
+    if name == "CompletedRun":
+        from .job import CompletedRun
+
+        return CompletedRun
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

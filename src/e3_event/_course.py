@@ -27,6 +27,7 @@ class Course:
     :param manager: with its spool and its handlers. What it has to have (see `configure`) it needs when the
         event begins
     :param scope: in what secrets are masked, one of `SCOPES`; by default what the configuration says
+    :ivar problems: what went wrong at its beginning
     :ivar report: what became of the event; `None`: nobody took it yet
     """
 
@@ -35,7 +36,7 @@ class Course:
         self._event = event
         self._scope = scope
         self._run: Run | None = None
-        self._problem = ""
+        self.problems: list[str] = []
         self.report: Report | None = None
 
     def begin(self, attachments: Mapping[str, str] | None = None, max_log: int = 0) -> None:
@@ -55,7 +56,8 @@ class Course:
         paths = {} if masking.is_for_all else attachments or {}
         with Attempt() as attempt:
             self._run = begin(masking.data(self._event), behind, manager._setup.named, paths, max_log)
-        self._problem = attempt.reason
+        if not attempt.delivered:
+            self.problems.append(f"nobody would have heard of it, had it been killed: {attempt.reason}")
 
     @property
     def log(self) -> str:
@@ -69,17 +71,18 @@ class Course:
 
         return Masking(self._manager._setup.redact, self._scope)
 
-    def send(self, timeout: float | None = None) -> Report:
+    def send(self, timeout: float | None = None, *, insist: bool = False) -> Report:
         """Send the event: into the spool that is set up, if there is one, and from there to the handlers.
 
         :param timeout: seconds for which it is delivered from a spool; by default the manager's
             `flush_timeout`
+        :param insist: whether that time is waited for others who deliver it, and sinks that are down
         """
         try:
             self.report = self._accept()
         finally:
             self.masking.close()
-        self.report = self._follow(self.report, timeout)
+        self.report = self._follow(self.report, timeout, insist=insist)
         return self.report
 
     def _front(self) -> tuple[str, EventHandler | None]:
@@ -95,8 +98,8 @@ class Course:
         name, front = self._front()
         report = self._manager._dispatch(event, name, front)
         is_taken = any(outcome.in_front and outcome.delivered for outcome in report.outcomes)
-        if self._problem and is_taken:
-            logger.warning("nobody had heard of %r, had it been killed: %s", event, self._problem)
+        for problem in self.problems if is_taken else ():
+            logger.warning("%r: %s", event, problem)
         if run is not None:
             with Attempt() as ending:
                 run.end() if report.kept else run.settle(event)
@@ -110,7 +113,7 @@ class Course:
                 logger.error("what was killed is told of later: %s", adopting.reason)
         return report
 
-    def _follow(self, report: Report, timeout: float | None) -> Report:
+    def _follow(self, report: Report, timeout: float | None, *, insist: bool) -> Report:
         """Deliver what was accepted; return what has become of it."""
         manager, event = self._manager, self._event
         _, front = self._front()
@@ -120,7 +123,7 @@ class Course:
         with Attempt() as following:
             from ._flush import follow
 
-            report = follow(manager, front, report, seconds)
+            report = follow(manager, front, report, seconds, insist=insist)
         if not following.delivered:
             logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
         manager._tell(event, report.failed)

@@ -14,7 +14,7 @@ from ._record import Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from ._config._file import HandlerConfig
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._event import Snapshot
     from ._handler import EventHandler
     from ._report import Outcome, Report
+    from .job import CompletedRun
 
 logger = logging.getLogger("e3.event")
 
@@ -38,6 +39,7 @@ class Setup:
     :ivar front: name and handler of the spool that stands in front of the handlers; `None`: there is none
     :ivar named: those of the handlers that are of the configuration file, with what it says of them
     :ivar complete: whether the handlers are those that the configuration wants; no: it is wrong
+    :ivar problems: what is wrong with the configuration
     :ivar redact: in what secrets are masked; `None`: as usual
     """
 
@@ -46,6 +48,7 @@ class Setup:
         self.front: tuple[str, EventHandler] | None = None
         self.named: dict[str, HandlerConfig] = {}
         self.complete = True
+        self.problems: list[str] = []
         self.redact: RedactConfig | None = None
 
 
@@ -268,6 +271,15 @@ class EventManager:
         See `Recording`. Parameters as for `Event`.
         """
         return Recording(self, name, uid, kwargs)
+
+    def run(self, command: Sequence[str], name: str | None = None, **options: Any) -> CompletedRun:
+        """Run a command, send one event about it, and say how it ended. POSIX only.
+
+        See `e3_event.job.run`, which has the options.
+        """
+        from .job import run
+
+        return run(command, name, manager=self, **options)
 
     def close(self) -> None:
         """Let the handlers let go of their connections, each when it is not sending. The manager can still be

@@ -15,9 +15,8 @@ import pytest
 import e3_event
 from cli.command import Events, kept, spool_of, start
 from cli.command import e3_event as command
-from e3_event import EventError, EventManager
+from e3_event import EventError, run
 from e3_event._redact import MASK
-from e3_event.job import run_command
 from redaction.examples import masked, secrets_in
 from redaction.planted import plant
 
@@ -207,8 +206,7 @@ def test_a_file_that_can_not_be_masked_is_left_out(
 ) -> None:
     (tmp_path / "notes").write_text("token=abc123\n")
     monkeypatch.setattr("e3_event._masking._copy", _refuse)
-    job = run_command(["true"], attachments={"notes": str(tmp_path / "notes")}, redact="all")
-    assert job.report
+    assert run(["true"], attachments={"notes": str(tmp_path / "notes")}, redact="all").ok
     (event,) = kept(spool_of(private_environment))
     assert event.attachments_left_out == {"notes": "secrets in it can't be masked: No space left on device"}
     assert [attachment.name for attachment in event.attachments] == ["log"]
@@ -220,7 +218,7 @@ def _refuse(*_: object) -> None:
 
 def test_an_unknown_scope_is_refused() -> None:
     with pytest.raises(EventError, match="`redact` is one of captured, all, nothing, not 'some'"):
-        run_command(["true"], redact="some", manager=EventManager())
+        run(["true"], redact="some")
     done = command("run", "--redact", "some", "--", "true")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"'some'" in done.stderr

@@ -72,6 +72,7 @@ def configure(
     if tell is not None:
         for problem in problems:
             tell("%s; %s", str(problem).strip(), _where_events_go(manager))
+            setup.problems.append(str(problem).strip())
     setup.done = True
     return source
 
@@ -136,6 +137,7 @@ def _front(
         handler = spool_handler(settings)
     except EventError as error:
         logger.warning("%s; they go directly to their handlers", str(error).strip())
+        manager._setup.problems.append(str(error).strip())
         return None
     if settings.path and must_open:
         opened(handler)

@@ -83,7 +83,8 @@ def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> in
         raise click.BadParameter(error.messages[-1]) from error
 
 
-def _flush_timeout(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+def duration_or_none(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Likewise, or `0`: none at all."""
     return 0.0 if value in ("0", "0s") else duration(ctx, param, value)
 
 
@@ -167,7 +168,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for 
 flush_timeout = click.option(
     "--flush-timeout",
     metavar="DURATION",
-    callback=_flush_timeout,
+    callback=duration_or_none,
     help="Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
 )
 max_log = click.option(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What timeout(1) exits with.
 _TIMED_OUT = 124
+#: What sysexits.h calls a temporary failure: another one runs.
+_SKIPPED = 75
 #: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
 _PATIENCE = 2.0
 
@@ -32,8 +34,9 @@ _PATIENCE = 2.0
     epilog="\b\nExamples:\n  e3-event run -- make -j4"
     "\n  e3-event run --name nightly --data branch=main --attach report=out.xml -- ./nightly.sh"
     "\n\nExit codes: those of COMMAND, whatever becomes of the event. Where a signal kills it, e3-event dies"
-    " of the same one. 124: the time given with --timeout was over. 127 and 126: COMMAND was not found or"
-    " can't be executed. 2: bad usage, nothing ran.",
+    " of the same one. 124: the time given with --timeout was over. 75: it did not run, as another process"
+    " has the lock given with --lock. 127 and 126: COMMAND was not found or can't be executed. 1: also what"
+    " --require-delivery says. 2: bad usage, nothing ran.",
 )
 @click.option("--name", "-n", help="Name of the event.  [default: the name of the program]")
 @_options.data
@@ -56,6 +59,37 @@ _PATIENCE = 2.0
     callback=_options.duration,
     help="Kill those that are left so long after that.",
 )
+@click.option(
+    "--retries",
+    metavar="NUMBER",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Run COMMAND again if it does not succeed, so many times at most.",
+)
+@click.option(
+    "--retry-delay",
+    metavar="DURATION",
+    default="1s",
+    show_default=True,
+    callback=_options.duration_or_none,
+    help="Wait so long before that.",
+)
+@click.option(
+    "--lock", metavar="NAME", help="Don't run COMMAND while another process has the lock of this name."
+)
+@click.option(
+    "--lock-wait",
+    metavar="DURATION",
+    default="0",
+    callback=_options.duration_or_none,
+    help="Wait for the lock so long.  [default: 0]",
+)
+@click.option("--start-event", is_flag=True, help="Also send an event when COMMAND begins.")
+@click.option(
+    "--require-delivery",
+    is_flag=True,
+    help="Exit with 1 if COMMAND succeeds and a handler does not get the event in time.",
+)
 @_options.max_log
 @_options.redact
 @_options.flush_timeout
@@ -68,6 +102,12 @@ def run(
     pty: bool,
     timeout: float | None,
     kill_after: float,
+    retries: int,
+    retry_delay: float,
+    lock: str | None,
+    lock_wait: float,
+    start_event: bool,
+    require_delivery: bool,
     max_log: int | None,
     redact: str | None,
     flush_timeout: float | None,
@@ -79,7 +119,7 @@ def run(
     Its output passes through as it comes. Files given with --attach are looked for when COMMAND has ended, so
     that it can make them.
     """
-    from e3_event.job import Ending, Job
+    from e3_event.job import Ending, Job, Way
 
     manager = EventManager()
     with Job(
@@ -88,25 +128,28 @@ def run(
         manager=manager,
         data=data,
         attachments=attachments,
-        quiet=quiet,
-        pty=pty,
-        timeout=timeout,
-        kill_after=kill_after,
+        way=Way(True, quiet, pty, timeout, kill_after, retries, retry_delay, stand_in=True),
         max_log=max_log,
         redact=redact,
-        stand_in=True,
+        lock=lock,
+        lock_wait=lock_wait,
+        start_event=start_event,
     ) as job:
         try:
-            with _Never("the configured handlers can't be used", Exception):
+            with _Never("the configured handlers can't be used", job.problems, Exception):
                 _load(manager)
+            if flush_timeout is not None:
+                manager.flush_timeout = flush_timeout
             ending = job.run()
         except KeyboardInterrupt:  # before there was a command that could have it
             return _leave(Ending(None, signal.SIGINT))
-        if ending.error:
+        if ending.error and not (ending.skipped and quiet):
             say(ending.error)
-        with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
-            _send(job, manager, flush_timeout)
-    return _leave(ending)
+        sent = f"the event {job.event.name} may not have been sent"
+        with _Never(sent, job.problems, Exception, KeyboardInterrupt):
+            _send(job, manager, insist=require_delivery)
+    code = _leave(ending)
+    return code or (_undelivered(job) if require_delivery else 0)
 
 
 def _load(manager: EventManager) -> None:
@@ -122,9 +165,9 @@ def _load(manager: EventManager) -> None:
         from e3_event import _flush  # noqa: F401
 
 
-def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
+def _send(job: Job, manager: EventManager, *, insist: bool) -> None:
     try:
-        tell_of(job.send(timeout))
+        tell_of(job.send(insist=insist))
     except KeyboardInterrupt:
         if job.report is None or not job.report.kept:
             raise
@@ -132,15 +175,28 @@ def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     manager._close_all(wait=False)
 
 
+def _undelivered(job: Job) -> int:
+    """Tell of those that did not get the event; return 1 if there are any, or nobody is to get it."""
+    behind = [one for one in job.report.outcomes if not one.in_front] if job.report else []
+    missing = [one.handler for one in behind if not one.delivered]
+    if behind and not missing:
+        return 0
+    to = f"to {', '.join(missing)}" if missing else "to anybody: no handler is configured"
+    say(f"the event {job.event.name} was not delivered {to}, which --require-delivery wants")
+    return 1
+
+
 class _Never:
     """Nothing inside keeps the command from running or changes its exit code: it is told in one line.
 
     :param what: what it means, for that line
+    :param problems: that line is added here
     :param caught: which exceptions
     """
 
-    def __init__(self, what: str, *caught: type[BaseException]) -> None:
+    def __init__(self, what: str, problems: list[str], *caught: type[BaseException]) -> None:
         self.what = what
+        self.problems = problems
         self.caught = caught
 
     def __enter__(self) -> None:
@@ -151,14 +207,15 @@ class _Never:
     ) -> bool:
         if error is None or not isinstance(error, self.caught):
             return False
-        say(f"{self.what}: {describe(error)}")
+        self.problems.append(f"{self.what}: {describe(error)}")
+        say(self.problems[-1])
         return True
 
 
 def _leave(ending: Ending) -> int:
     """Die of the signal that killed the command, so that our caller sees what it would see without us."""
-    if ending.timed_out:
-        return _TIMED_OUT
+    if ending.timed_out or ending.skipped:
+        return _SKIPPED if ending.skipped else _TIMED_OUT
     if ending.signal is None:
         return ending.exit_code or 0
     import resource
