@@ -61,9 +61,11 @@ def test_two_hundred_at_once_all_end_as_they_should(private_environment: Path) -
     seen = [(*process.communicate(timeout=DEADLINE), process.returncode) for process in processes]
     assert [code for _, _, code in seen] == codes
     assert [out for out, _, _ in seen] == [b"%d\n" % number for number in range(200)]
-    assert {err for _, err, _ in seen} == {b""}
+    # On a slow machine one may have waited for two seconds in vain, and left its event to the next.
+    assert all(not err or b"locked" in err for _, err, _ in seen)
     spool = Spool(spool_of(private_environment))
     try:
+        spool.adopt(DEADLINE)
         found = [spool.read(row.snapshot_id) for row in spool._events.before(1 << 62, 1000)]
     finally:
         spool.close()

@@ -72,7 +72,7 @@ def configure(
     if tell is not None:
         for problem in problems:
             tell("%s; %s", str(problem).strip(), _where_events_go(manager))
-            setup.problems.append(str(problem).strip())
+            setup.problems += getattr(problem, "problems", [str(problem).strip()])
     setup.done = True
     return source
 

@@ -71,7 +71,7 @@ class Job:
     :param lock: name of a lock that one process of this user at a time has. While another one has it, the
         command is not run, and the event says `skipped`; where there can be none, the command is run without
     :param lock_wait: seconds to wait for it
-    :param start_event: whether an event with `status` `started`, which is part of this one, tells of the
+    :param start_event: whether an event with `status` `running`, which is part of this one, tells of the
         beginning. It is sent while the command runs
     :ivar problems: what went wrong, but for the command itself; the event has it
     :ivar event: the event

@@ -16,7 +16,7 @@ _OTHER = ("uid", "parent_uid", "span_id", "parent_span_id")
 
 
 def tell_start(manager: EventManager, event: Event, redact: str | None) -> None:
-    """Send an event of the same name and data, with `status` `started`, which is part of the command's own.
+    """Send an event of the same name and data, with `status` `running`, which is part of the command's own.
 
     It is sent by a thread of its own: the command does not wait for it.
 
@@ -27,7 +27,7 @@ def tell_start(manager: EventManager, event: Event, redact: str | None) -> None:
     for key, value in event._data.items():
         if key not in _OTHER:
             setattr(start, key, value)
-    start.status = "started"
+    start.status = "running"
     start.parent_uid, start.parent_span_id = event.uid, event.span_id
     start.close()
     course = Course(manager, start, redact)
