@@ -137,12 +137,12 @@ def run(command: Sequence[str], name: str | None = None, **options: Any) -> Comp
 
     :param command: the program and its arguments
     :param name: name of the event; by default the program's, without its folder
-    :param options: `data` (a dictionary) and `attachments` (`{name: path}`) of the event; `check`: raise if the
-        command does not succeed, see `CompletedRun.check_returncode`; `echo` and `quiet`: whether its output goes
-        to ours, and only if it does not succeed; `pty`: give it a terminal of its own; `timeout`, `kill_after`,
-        `retry_delay` and `lock_wait` in seconds; `retries`; `lock`: the name of a lock; `start_event`: also tell
-        of the beginning; `max_log`: bytes of the output to keep; `redact`: `captured`, `all` or `nothing`. They
-        are those of `e3-event run`
+    :param options: those of `e3-event run`. `data` (a dictionary) and `attachments` (`{name: path}`) of the
+        event; `check`: raise if the command does not succeed, see `CompletedRun.check_returncode`; `echo` and
+        `quiet`: whether its output goes to ours, and only if it does not succeed; `pty`: give it a terminal
+        of its own; `timeout`, `kill_after`, `retry_delay` and `lock_wait` in seconds; `retries`; `lock`: the
+        name of a lock; `start_event`: also tell of the beginning; `max_log`: bytes of the output to keep;
+        `redact`: `captured`, `all` or `nothing`
     :return: how it ended, its event, and what became of that
     :raises EventError: a parameter can't be what it is; nothing was run
     """
