@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -19,14 +20,18 @@ from .environments import MissingError, e3_core_python, e3_core_s3_python, peers
 from .kept import kept_spool
 from .measure import ROOT, Result, Side, SideError, measure
 from .rows import PEER_ROWS, ROWS, SPOOL_ROWS, Row
+from .run_rows import RUN_PEER_ROWS, RUN_ROWS
 from .servers import S3_ACCOUNT, Servers
 from .table import HEAD, as_json, line
 
-_ALL = ROWS + SPOOL_ROWS + PEER_ROWS
+_OTHERS = PEER_ROWS + RUN_PEER_ROWS
+_ALL = ROWS + SPOOL_ROWS + RUN_ROWS + _OTHERS
 #: Side -> the package under test.
 _PACKAGES = {"e3": "e3.event"}
 #: The module of the work that is done in the environment of the other peers.
 _PEERS = "peers."
+#: Sides that are programs which not every machine has.
+_PROGRAMS = ("script",)
 
 
 def main() -> int:
@@ -34,7 +39,7 @@ def main() -> int:
     options = _options()
     chosen = [row for row in _ALL if row.name in options.rows]
     if not options.rows:
-        chosen = [row for row in _ALL if options.peers or row not in PEER_ROWS]
+        chosen = [row for row in _ALL if options.peers or row not in _OTHERS]
     started = time.monotonic()
     print(HEAD, flush=True)
     results = []
@@ -104,6 +109,8 @@ def _python_of(row: Row, side: str, result: Result) -> str:
             return peers_python()
         if side == "e3":
             return e3_core_s3_python() if row.server == "s3" else e3_core_python()
+        if side in _PROGRAMS and not shutil.which(side):
+            raise MissingError(f"{side} is not installed")
     except MissingError as error:
         result.missing = str(error)
         return ""

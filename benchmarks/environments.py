@@ -14,7 +14,7 @@ _PACKAGES = {
     "e3-core-s3-env": ("e3-core==22.10.0", "awscli==1.46.3"),
     "peers-env": (
         *("structlog==26.1.0", "cloudevents==2.2.0", "opentelemetry-sdk==1.45.2"),
-        *("sentry-sdk==2.75.0", "apprise==2.2.0"),
+        *("sentry-sdk==2.75.0", "apprise==2.2.0", "sentry-cli==3.8.2"),
     ),
 }
 _MARK = ".made-from"

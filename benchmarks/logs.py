@@ -12,7 +12,7 @@ _WORDS = (
     "error warning option argument command output input file folder path name type size length count number",
     "date time zone user group host port address network packet frame block page line word text string byte",
 )
-_ORDINARY = " ".join(_WORDS).split()
+_PLAIN = " ".join(_WORDS).split()
 #: Words that stand in ordinary text as well as before secrets; one in so many words is one of them.
 _RISKY = "token key secret password tokens keyboard monkey credential auth author cookie bearer".split()  # noqa: SIM905
 _ONE_IN = 40
@@ -84,6 +84,8 @@ KINDS: dict[str, list[str]] = {
         "fetch https://cdn.example.net/@{word}/{path}.js?v={hex8} from cache, 304 after {n} ms",
     ],
 }  # fmt: skip
+#: Those of ordinary programs.
+ORDINARY = tuple(KINDS)[:-2]
 
 
 class _Words:
@@ -104,7 +106,7 @@ class _Words:
         return joint.join(self._word() for _ in range(self._choice.randint(1, 4))) if joint else self._word()
 
     def _word(self) -> str:
-        return self._choice.choice(_ORDINARY if self._choice.randrange(_ONE_IN) else _RISKY)
+        return self._choice.choice(_PLAIN if self._choice.randrange(_ONE_IN) else _RISKY)
 
 
 def log_of(kind: str, size: int, seed: int = 1) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(*arguments: str, peer: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, peer: str, path: str = os.defpath) -> subprocess.CompletedProcess[str]:
     """Run rows against *peer* as the interpreter that has e3-core."""
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", *arguments],
         cwd=ROOT,
-        env={"E3_CORE_PYTHON": peer, "PATH": ""},
+        env={"E3_CORE_PYTHON": peer, "PATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -51,6 +53,22 @@ def test_rows_of_the_spool_are_judged_beside_their_floor_or_beside_ours_again(tm
     assert all(cost > 0 for row in (put, put_many, relay) for cost in row["p50"].values())
 
 
+def test_rows_of_the_command_run_are_judged_beside_tee_or_beside_ours_again(tmp_path: Path) -> None:
+    done = run("run-output", "run-down", "--json", str(tmp_path / "rows.json"), peer="/nowhere/python")
+    assert (done.returncode, done.stderr) == (0, "")
+    output, down = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["compared_with"] for row in (output, down)] == ["tee", "none"]
+    assert all(cost > 0 for row in (output, down) for cost in row["p50"].values())
+
+
+def test_a_program_that_is_not_installed_makes_no_row_fail(tmp_path: Path) -> None:
+    for program in ("cat", "true"):
+        (tmp_path / program).symlink_to(shutil.which(program) or "")
+    done = run("run-pty", peer="/nowhere/python", path=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "n/a: script is not installed" in done.stdout
+
+
 def test_a_quick_run_says_how_much_smaller_it_is() -> None:
     done = run("put-kept", peer=sys.executable)
     assert done.returncode == 0, done.stdout
@@ -59,8 +77,8 @@ def test_a_quick_run_says_how_much_smaller_it_is() -> None:
 
 def test_each_side_of_each_row_has_its_work() -> None:
     said = python(
-        "import importlib; from benchmarks.rows import PEER_ROWS, ROWS, SPOOL_ROWS\n"
-        "works = [work.split('.') for row in ROWS + SPOOL_ROWS + PEER_ROWS for work in row.works.values()]\n"
+        "import importlib; from benchmarks.__main__ import _ALL\n"
+        "works = [work.split('.') for row in _ALL for work in row.works.values()]\n"
         "print(len([getattr(importlib.import_module(f'benchmarks.{m}'), f) for m, f in works]))"
     )
     assert int(said) > 50

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
 
-_SEQUENCE = rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|[()][0-9A-B])"
+_SEQUENCE = rb"\x1b(?:\[[0-?]{0,64}+[ -/]{0,8}+[@-~]|[()][0-9A-B])"
 
 
 class Seen:

@@ -40,7 +40,7 @@ def _watches() -> list[tuple[re.Pattern[bytes], dict[bytes, list[tuple[bytes, in
         {trigger.lower().encode() for triggers in TRIGGERS.values() for trigger in triggers}
     ):
         last = max(0, len(trigger) - 2)  # the anchor alone would say little
-        at = min(range(last + 1), key=lambda at: _ANCHORS.find(trigger[at]) % 256)
+        at = min(range(last, -1, -1), key=lambda at: _ANCHORS.find(trigger[at]) % 256)
         groups.setdefault(trigger[at : at + 1], []).append((trigger, at))
     watches = []
     for group in groups.values():
