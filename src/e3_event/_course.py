@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
 from ._attempt import Attempt
+from ._logger import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from ._manager import EventManager
     from ._report import Report
     from .spool._runs import Run
-
-logger = logging.getLogger("e3.event")
 
 
 class Course:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 
@@ -11,6 +10,7 @@ from ._attachment import Attachment, look_at
 from ._errors import EventError
 from ._files import read_bytes, safe_name, write_atomic
 from ._ids import unique_id
+from ._logger import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Self
 
     from ._codec import Dump
-
-logger = logging.getLogger("e3.event")
 
 #: Data keys that have a fixed meaning. Programs may set them; other keys are theirs alone.
 RESERVED_KEYS = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 
 import msgspec
 
 from e3_event._errors import EventError, SpoolError
+from e3_event._logger import logger
 from e3_event._manager import HANDLERS_VAR, entries_of
 from e3_event._plugins import find
 
@@ -18,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from e3_event.handler.spool import SpoolHandler
     from e3_event.spool import Spool
-
-logger = logging.getLogger("e3.event")
 
 #: Survives a reboot, and is there for every user.
 FALLBACK = "/var/tmp"  # noqa: S108  what lies in it is checked to be the user's own
