@@ -122,6 +122,13 @@ def read_bytes(path: str) -> bytes:
         os.close(fd)
 
 
+def sha256_of(file: BufferedReader) -> str:
+    """Return the SHA-256 (hex) of what is left to read of *file*."""
+    import hashlib
+
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sha1_of(file: BufferedReader) -> str:
     """Return the SHA-1 (hex) of what is left to read of *file*."""
     import hashlib

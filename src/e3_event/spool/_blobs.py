@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import shutil
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from e3_event._codec import as_text
-from e3_event._files import open_regular, safe_name, write_atomic
+from e3_event._files import open_regular, safe_name, sha256_of, write_atomic
 
-from ._copy import UnreadableError, copy, read, sync_folder, taken_back
+from ._disk import UnreadableError, read, sync_folder, taken_back
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -84,7 +82,7 @@ class Blobs:
                 sync_folder(stage)
                 self._publish(stage, os.path.join(self.folder, snapshot_id))
         except BaseException:
-            shutil.rmtree(stage, ignore_errors=True)
+            _remove(stage)
             raise
         return capture
 
@@ -110,7 +108,7 @@ class Blobs:
             os.rename(place, doomed)
         except FileNotFoundError:
             return
-        shutil.rmtree(doomed, ignore_errors=True)
+        _remove(doomed)
 
     def path(self, snapshot_id: str, captured: Captured, content: bytes | None) -> str:
         """Return the path of a captured attachment.
@@ -130,7 +128,7 @@ class Blobs:
 
     def release(self, snapshot_id: str) -> None:
         """Remove the files that `path` has written for small attachments."""
-        shutil.rmtree(os.path.join(self.folder, f"{snapshot_id}.{self._tag}.tmp"), ignore_errors=True)
+        _remove(os.path.join(self.folder, f"{snapshot_id}.{self._tag}.tmp"))
 
     def open(self, path: str, captured: Captured) -> BufferedReader:
         """Open a captured file at its start, once its bytes are found to be those captured.
@@ -139,7 +137,7 @@ class Blobs:
         """
         file = open_regular(path)
         try:
-            if hashlib.file_digest(file, "sha256").hexdigest() != captured.sha256:
+            if sha256_of(file) != captured.sha256:
                 raise OSError(f"damaged, its SHA-256 is not that of what was captured: {path}")
             file.seek(0)
         except BaseException:
@@ -170,7 +168,7 @@ def problem_of(folder: str, snapshot_id: str, captured: Captured) -> str:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size != captured.size:
                 return f"damaged, its size is not that of what was captured: {path}"
-            if hashlib.file_digest(file, "sha256").hexdigest() != captured.sha256:
+            if sha256_of(file) != captured.sha256:
                 return f"damaged, its SHA-256 is not that of what was captured: {path}"
     except FileNotFoundError:
         return f"missing: {path}"
@@ -199,6 +197,8 @@ class Capture:
         self.blob_bytes = 0
 
     def add(self, attachment: Attachment, source: BufferedReader, stage: str) -> None:
+        import hashlib
+
         place = len(self.captured)
         status = os.fstat(source.fileno())
         head = read(source, SMALL)
@@ -214,6 +214,8 @@ class Capture:
                 self.staged = True
             file = safe_name(attachment.name)
             path = os.path.join(stage, file)
+            from ._copy import copy
+
             size = copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
             if sha1 is None and not attachment.is_untouched(os.fstat(source.fileno())):
                 with open(path, "rb") as kept:  # it was written to meanwhile
@@ -234,6 +236,13 @@ class Capture:
                 file=file,
             )
         )
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder, and what is in it, as far as that is possible."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open(attachment: Attachment) -> BufferedReader:

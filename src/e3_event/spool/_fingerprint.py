@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from ._subscriptions import Key
@@ -43,6 +42,8 @@ def _fingerprint(name: str, handler: EventHandler) -> str:
 
     Where the configuration can't be told, as it holds a secret as such, the handler's class takes its place.
     """
+    import hashlib
+
     try:
         config = handler.encode_config()
     except Exception:  # noqa: BLE001  a foreign handler, which may have none

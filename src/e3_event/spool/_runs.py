@@ -14,7 +14,7 @@ import msgspec
 from e3_event._event import Event, Snapshot
 from e3_event._ids import unique_id
 
-from ._copy import sync_folder, taken_back
+from ._disk import sync_folder, taken_back
 from ._place import RUNS, open_folder
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import errno
 import os
 import threading
 import time
-from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from e3_event._codec import as_text
@@ -17,13 +16,12 @@ from e3_event._ids import unique_id
 
 from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
-from ._copy import SyncError
 from ._database import PATIENCE, Database
+from ._disk import SyncError
 from ._events import AWAY, CONFIGURED, Events, make_row
 from ._fingerprint import keys_of
 from ._orphans import ADOPTING, adopt
 from ._place import DATABASE, open_folder
-from ._queue import Queue
 from ._room import CHUNK, Room
 from ._runs import Run, begin
 from ._stored import decode_snapshot, encode_plain, encode_snapshot
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
     from ._events import Audience, Row
     from ._ledger import Ledger
+    from ._queue import Queue
     from ._room import Purged
     from ._subscriptions import Key
 
@@ -101,6 +100,8 @@ class Spool(EventHandler):
         except SpoolError:
             raise
         except BaseException as error:
+            from traceback import clear_frames
+
             # One out of nothing, as KeyboardInterrupt, may have come where a `with` was entered or left, and
             # then the lock of the database is held for as long as the traceback is kept.
             clear_frames(error.__traceback__)
@@ -199,6 +200,8 @@ class Spool(EventHandler):
         :param number: its id
         :param strict: nothing overtakes what could not be delivered
         """
+        from ._queue import Queue  # those who only put do without it
+
         self._ready()
         return Queue(self._database, self._blobs, self._subscriptions, number, self.clock, strict=strict)
 
@@ -223,7 +226,7 @@ class Spool(EventHandler):
     @property
     def ledger(self) -> Ledger:
         """What it holds and what became of it, for people."""
-        from ._ledger import Ledger  # those who only put do without it
+        from ._ledger import Ledger  # likewise
 
         self._ready()
         return Ledger(self._database, self._blobs, self._room, self.clock)
