@@ -17,7 +17,7 @@ _BAD = frozenset('/\\:*?"<>|%~\x7f') | {chr(code) for code in range(32)}
 _DEVICES = frozenset(
     ["CON", "PRN", "AUX", "NUL"] + [f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10)]
 )
-_HARMLESS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*").fullmatch
+_HARMLESS = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _DIGEST = 32  # hex digits of SHA-256 that stand for the tail of a long name
 _BLOCK = 1 << 16  # bytes
 #: How each file is opened: as bytes, and not for the programs that this process starts.
@@ -32,7 +32,7 @@ def safe_name(name: str, limit: int = MAX_NAME) -> str:
     Two different names never become one (names on a case-insensitive file system aside).
     """
     encoded = name
-    if not _HARMLESS(name):
+    if not re.fullmatch(_HARMLESS, name):
         encoded = "".join(_percent(c) if c in _BAD or _invisible(c) else c for c in name)
         if encoded[:1] == ".":
             encoded = "%2E" + encoded[1:]

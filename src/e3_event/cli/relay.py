@@ -11,8 +11,9 @@ import click
 from e3_event import EventError
 
 from . import _options
+from ._listening import hear_errors
 from ._table import Progress
-from ._terminal import hear_errors, say
+from ._terminal import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

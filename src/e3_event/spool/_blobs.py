@@ -11,6 +11,7 @@ import msgspec
 from e3_event._codec import as_text
 from e3_event._files import open_regular, safe_name, sha256_of, write_atomic
 
+from ._copy import copy
 from ._disk import UnreadableError, read, sync_folder, taken_back
 
 if TYPE_CHECKING:
@@ -214,8 +215,6 @@ class Capture:
                 self.staged = True
             file = safe_name(attachment.name)
             path = os.path.join(stage, file)
-            from ._copy import copy
-
             size = copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
             if sha1 is None and not attachment.is_untouched(os.fstat(source.fileno())):
                 with open(path, "rb") as kept:  # it was written to meanwhile

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import _thread
 import os
-import queue
 import threading
-import weakref
 from typing import TYPE_CHECKING
 
 from ._disk import UnreadableError, read, sync
 
 if TYPE_CHECKING:
     import hashlib
+    import queue
     from collections.abc import Sequence
     from io import BufferedReader, FileIO
     from typing import Self
@@ -116,6 +115,9 @@ class _Follower:
     """
 
     def __init__(self, path: str, start: int, digest: hashlib._Hash, owner: object) -> None:
+        import queue
+        import weakref
+
         self.sizes: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._arguments = (path, start, digest)
@@ -133,10 +135,12 @@ class _Follower:
 
     def _next(self) -> int:
         """How much was written; 0: that was all, or the one that writes was interrupted and is gone."""
+        from queue import Empty
+
         while True:
             try:
                 return self.sizes.get(timeout=_LOOK)
-            except queue.Empty:
+            except Empty:
                 if self._owner() is None:
                     return 0
 
