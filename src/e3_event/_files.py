@@ -19,6 +19,11 @@ _DEVICES = frozenset(
 )
 _HARMLESS = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _DIGEST = 32  # hex digits of SHA-256 that stand for the tail of a long name
+#: Digests of no bytes at all: many logs are empty, and hashlib takes long to load.
+_OF_NOTHING = {
+    "sha1": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+}
 _BLOCK = 1 << 16  # bytes
 #: How each file is opened: as bytes, and not for the programs that this process starts.
 _PRIVATE = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -124,13 +129,26 @@ def read_bytes(path: str) -> bytes:
 
 def sha256_of(file: BufferedReader) -> str:
     """Return the SHA-256 (hex) of what is left to read of *file*."""
-    import hashlib
-
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    return _digest_of_file("sha256", file)
 
 
 def sha1_of(file: BufferedReader) -> str:
     """Return the SHA-1 (hex) of what is left to read of *file*."""
+    return _digest_of_file("sha1", file)
+
+
+def _digest_of_file(kind: str, file: BufferedReader) -> str:
+    if not file.peek(1):
+        return _OF_NOTHING[kind]
     import hashlib
 
-    return hashlib.file_digest(file, "sha1").hexdigest()
+    return hashlib.file_digest(file, kind).hexdigest()
+
+
+def digest_of(kind: str, content: bytes) -> str:
+    """Return the SHA-1 or SHA-256 (hex) of bytes."""
+    if not content:
+        return _OF_NOTHING[kind]
+    import hashlib
+
+    return hashlib.new(kind, content, usedforsecurity=False).hexdigest()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from e3_event._codec import as_text
-from e3_event._files import open_regular, safe_name, sha256_of, write_atomic
+from e3_event._files import digest_of, open_regular, safe_name, sha1_of, sha256_of, write_atomic
 
 from ._copy import copy
 from ._disk import UnreadableError, read, sync_folder, taken_back
@@ -198,43 +198,53 @@ class Capture:
         self.blob_bytes = 0
 
     def add(self, attachment: Attachment, source: BufferedReader, stage: str) -> None:
-        import hashlib
-
-        place = len(self.captured)
         status = os.fstat(source.fileno())
         head = read(source, SMALL)
-        sha256 = hashlib.sha256(head)
-        is_known = attachment.is_untouched(status)  # then its SHA-1 needs no second look
-        sha1 = None if is_known else hashlib.sha1(head, usedforsecurity=False)
+        sha1 = attachment.sha1 if attachment.is_untouched(status) else ""  # it needs no second look
         file, size = "", len(head)
         if size < SMALL:
-            self.small[place] = head
+            self.small[len(self.captured)] = head
+            sha1, sha256 = sha1 or digest_of("sha1", head), digest_of("sha256", head)
         else:
             if not self.staged:
                 os.mkdir(stage, 0o700)
                 self.staged = True
             file = safe_name(attachment.name)
             path = os.path.join(stage, file)
-            size = copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
-            if sha1 is None and not attachment.is_untouched(os.fstat(source.fileno())):
+            size, found, sha256 = _copy(head, source, path, is_known=bool(sha1))
+            if sha1 and not attachment.is_untouched(os.fstat(source.fileno())):
                 with open(path, "rb") as kept:  # it was written to meanwhile
-                    sha1 = hashlib.file_digest(kept, "sha1")
+                    found = sha1_of(kept)
+            sha1 = found or sha1
             self.blob_bytes += size
-        found = sha1.hexdigest() if sha1 else attachment.sha1
-        if found != attachment.sha1:
+        if sha1 != attachment.sha1:
             self.changed.append(attachment.name)
         self.captured.append(
             Captured(
                 name=as_text(attachment.name),  # a name may hold what no text can
                 path=as_text(attachment.given),
-                sha1=found,
-                sha256=sha256.hexdigest(),
+                sha1=sha1,
+                sha256=sha256,
                 size=size,
                 mode=status.st_mode & 0o777,
                 mtime_ns=status.st_mtime_ns,
                 file=file,
             )
         )
+
+
+def _copy(head: bytes, source: BufferedReader, path: str, *, is_known: bool) -> tuple[int, str, str]:
+    """Copy a file as `copy`.
+
+    :param is_known: whether its SHA-1 is not needed
+    :return: its size, SHA-1 (hex; empty if it is not needed) and SHA-256
+    """
+    import hashlib
+
+    sha256 = hashlib.sha256(head)
+    sha1 = None if is_known else hashlib.sha1(head, usedforsecurity=False)
+    size = copy(head, source, path, [sha256] if sha1 is None else [sha1, sha256])
+    return size, sha1.hexdigest() if sha1 else "", sha256.hexdigest()
 
 
 def _remove(folder: str) -> None:
