@@ -10,6 +10,13 @@ from e3_event._logger import prepare
 
 from ._terminal import say
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: The variable by which a shell asks click for completions.
+_COMPLETING = "_E3_EVENT_COMPLETE"
+
 
 def main(args: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
@@ -20,6 +27,10 @@ def main(args: list[str] | None = None) -> None:
 
 def _main(args: list[str]) -> int:
     try:
+        if (arguments := _usual_run(args)) is not None:
+            from ._run import run
+
+            return run(**arguments)
         from ._command import call
 
         return call(args)
@@ -35,6 +46,15 @@ def _main(args: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _usual_run(args: list[str]) -> dict[str, Any] | None:
+    """The arguments of `run`, if it is that, and needs nothing of click; which takes long to load."""
+    if args[:1] != ["run"] or _COMPLETING in os.environ:
+        return None
+    from ._arguments import parse
+
+    return parse(args[1:])
 
 
 def _listen() -> None:
