@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, Self
 
-    from ._codec import Dump
+    from ._dump import Dump
 
 #: Data keys that have a fixed meaning. Programs may set them; other keys are theirs alone.
 RESERVED_KEYS = (
@@ -43,7 +43,7 @@ def _jsonable(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _decode_dump(raw: bytes, origin: str) -> Dump:
     """The codec's, as `_jsonable`."""
     global _decode_dump
-    from ._codec import decode_dump
+    from ._dump import decode_dump
 
     _decode_dump = decode_dump
     return decode_dump(raw, origin)
@@ -241,7 +241,7 @@ class Event:
         :raises EventError: JSON can't hold a value (says which key), or the file can't be written (says why);
             nothing is left behind
         """
-        from ._codec import VERSION, Dump, encode
+        from ._dump import VERSION, Dump, encode
 
         data, marked = _jsonable(self.as_dict())
         if marked:

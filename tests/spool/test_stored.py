@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from e3_event import Event
 from e3_event.spool._blobs import Capture
-from e3_event.spool._stored import encode_plain, encode_snapshot
+from e3_event.spool._storing import encode_plain, encode_snapshot
 
 values = st.one_of(
     st.text(st.characters(codec=None), max_size=20),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-
-import msgspec
+from typing import NamedTuple
 
 from e3_event._errors import EventError, SpoolError
 from e3_event._logger import logger
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 FALLBACK = "/var/tmp"  # noqa: S108  what lies in it is checked to be the user's own
 
 
-class SpoolConfig(msgspec.Struct, frozen=True, kw_only=True):
+class SpoolConfig(NamedTuple):
     """Where snapshots wait.
 
     :ivar path: the folder; `None` is the user's own

@@ -47,9 +47,8 @@ def print_json_list(values: Iterable[Any]) -> None:
 
 def report_as_json(report: Report) -> dict[str, Any]:
     """A report as programs read it: `ok`, `kept` and the members of `Report` and `Outcome`."""
-    import msgspec
-
-    return {"ok": report.ok, "kept": report.kept, **msgspec.to_builtins(report)}
+    outcomes = [outcome._asdict() for outcome in report.outcomes]
+    return {"ok": report.ok, "kept": report.kept, **report._asdict(), "outcomes": outcomes}
 
 
 def tell_of(report: Report) -> None:

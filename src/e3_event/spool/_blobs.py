@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, cast
 
 from e3_event._codec import as_text
 from e3_event._files import digest_of, open_regular, safe_name, sha1_of, sha256_of, write_atomic
@@ -19,31 +17,10 @@ if TYPE_CHECKING:
 
     from e3_event import Attachment
 
+    from ._stored import Captured
+
 #: Attachments below this size (bytes) lie in the database.
 SMALL = 32 * 1024
-
-
-class Captured(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a spool knows of an attachment.
-
-    :ivar name: its name
-    :ivar path: the path as it was given
-    :ivar sha1: of the captured bytes
-    :ivar sha256: likewise
-    :ivar size: their number
-    :ivar mode: permissions of the file
-    :ivar mtime_ns: when it was last changed, in nanoseconds since the epoch
-    :ivar file: name of the file in the folder of the snapshot; empty: the bytes lie in the database
-    """
-
-    name: str
-    path: str
-    sha1: str
-    sha256: str
-    size: int
-    mode: int
-    mtime_ns: int
-    file: str = ""
 
 
 class Blobs:
@@ -181,7 +158,7 @@ def problem_of(folder: str, snapshot_id: str, captured: Captured) -> str:
 class Capture:
     """The attachments of one snapshot, while and after they are copied.
 
-    :ivar captured: what the spool knows of each
+    :ivar captured: what the spool knows of each, in the form of `Captured`
     :ivar small: contents of those that go into the database, by their place
     :ivar staged: whether there are files
     :ivar blob_bytes: size of the files
@@ -192,7 +169,7 @@ class Capture:
     def __init__(self) -> None:
         self.changed: list[str] = []
         self.left_out: dict[str, str] = {}
-        self.captured: list[Captured] = []
+        self.captured: list[dict[str, Any]] = []
         self.small: dict[int, bytes] = {}
         self.staged = False
         self.blob_bytes = 0
@@ -219,18 +196,16 @@ class Capture:
             self.blob_bytes += size
         if sha1 != attachment.sha1:
             self.changed.append(attachment.name)
-        self.captured.append(
-            Captured(
-                name=as_text(attachment.name),  # a name may hold what no text can
-                path=as_text(attachment.given),
-                sha1=sha1,
-                sha256=sha256,
-                size=size,
-                mode=status.st_mode & 0o777,
-                mtime_ns=status.st_mtime_ns,
-                file=file,
-            )
-        )
+        known = {
+            "name": as_text(attachment.name),  # a name may hold what no text can
+            "path": as_text(attachment.given),
+            "sha1": sha1,
+            "sha256": sha256,
+            "size": size,
+            "mode": status.st_mode & 0o777,
+            "mtime_ns": status.st_mtime_ns,
+        }
+        self.captured.append({**known, "file": file} if file else known)
 
 
 def _copy(head: bytes, source: BufferedReader, path: str, *, is_known: bool) -> tuple[int, str, str]:

@@ -1,10 +1,10 @@
-"""What a handler's subscription is known by."""
+"""By what a handler's subscription is known: its `Key`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._subscriptions import Key
+from ._key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
