@@ -147,7 +147,7 @@ def __getattr__(name: str) -> object:
         from ._logger import load
 
         return load()
-    if name in ("Outcome", "Report"):  # loaded when first used: they bring msgspec
+    if name in ("Outcome", "Report"):  # loaded when first used: they bring typing
         from . import _report
 
         return getattr(_report, name)

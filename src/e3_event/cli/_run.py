@@ -65,6 +65,7 @@ def _load(manager: EventManager, config: str | None) -> None:
     """Give *manager* the configured handlers and the spool, and load what sending needs: the command may
     replace our files.
     """
+    from e3_event import _report  # noqa: F401
     from e3_event._config import configure
 
     configure(manager, config, tell=lambda text, *values: say(text % values))
