@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from e3_event._render import plain
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
 
 def say(text: str, who: str = "e3-event") -> None:
     """Write one line to stderr; that there is nobody to read it is no error."""
+    from e3_event._render import plain
+
     try:
         sys.stderr.write(f"{who}: {plain(' '.join(text.split()))}\n")
         sys.stderr.flush()
