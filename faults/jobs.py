@@ -40,14 +40,14 @@ class _Event(NamedTuple):
 def run_a_job(child: Child) -> None:
     """Run a job that says when it has begun, as the command does."""
     from e3_event import EventManager
-    from e3_event.job import run_command
+    from e3_event.job import run
 
     manager = EventManager()
     manager.add_handler("spool", child.folder)
     number, mark = child.options["number"], child.beside(f"started-{child.options['number']}")
     seconds = child.random.uniform(0, LONGEST)
     script = f"echo begins; echo $$ > {mark}.new; mv {mark}.new {mark}; sleep {seconds}; echo ends"
-    run_command(["sh", "-c", script], f"job-{number}", manager=manager, echo=False)
+    run(["sh", "-c", script], f"job-{number}", manager=manager, echo=False)
 
 
 def kill_jobs(bench: Bench) -> Outcome:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cli.command import COMMAND, DEADLINE, e3_event, kept, spool_of
 from e3_event import Event, EventManager, Snapshot, child_variables
 from e3_event._family import _parsed, begin, end, parent
-from e3_event.job import run_command
+from e3_event.job import run
 from e3_event.testing import Recorder
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -30,7 +30,7 @@ OUTSIDE = f"00-{TRACE}-{SPAN}-01"
 PROGRAM = """
 import asyncio, contextvars, os, subprocess, sys, threading
 from e3_event import child_variables, default_manager, record
-from e3_event.job import run_command
+from e3_event import run
 
 RECORDS = "import sys, e3_event\\nwith e3_event.record(sys.argv[1]): pass"
 before = dict(os.environ)
@@ -71,7 +71,7 @@ with record("block"):
     in_thread(contextvars.copy_context().run, leaf, "thread with the context")
     in_thread(contextvars.Context().run, leaf, "thread of its own")
     asyncio.run(tasks())
-    run_command(["true"], "job in the block")
+    run(["true"], "job in the block")
     subprocess.run([sys.executable, "-c", RECORDS, "told"], env=os.environ | child_variables(), check=True)
     subprocess.run([sys.executable, "-c", RECORDS, "not told"], check=True)
     if not os.fork():
@@ -282,7 +282,7 @@ def test_nothing_is_put_into_our_own_environment(manager: EventManager) -> None:
     before = dict(os.environ)
     with manager.record("x"):
         assert dict(os.environ) == before
-        run_command(["true"], manager=manager)
+        run(["true"], manager=manager)
         assert child_variables().keys() == {"E3_EVENT_PARENT", "TRACEPARENT"}
         assert dict(os.environ) == before
     assert dict(os.environ) == before
@@ -292,7 +292,7 @@ def test_a_command_in_a_program_gets_all_of_our_environment(
     manager: EventManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ODD", os.fsdecode(b"\xff"))
-    run_command(["env", "-0"], manager=manager)
+    run(["env", "-0"], manager=manager)
     printed = dict(
         line.partition("=")[::2] for line in capfd.readouterr().out.encode().decode().split("\0") if line
     )
@@ -312,7 +312,7 @@ def test_keys_that_are_given_stay(manager: EventManager, recorder: Recorder) -> 
 
 def test_a_command_takes_a_parent_that_is_given(manager: EventManager, recorder: Recorder) -> None:
     with manager.record("outer"):
-        run_command(["true"], data={"parent_uid": "another"}, manager=manager)
+        run(["true"], data={"parent_uid": "another"}, manager=manager)
     assert recorder.events[0].parent_uid == "another"
 
 

@@ -17,13 +17,16 @@ from ._record import Recording
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from typing import Any
 
     from ._logger import logger
     from ._report import Outcome, Report
+    from .job import CompletedRun
 
 __all__ = [
     "Attachment",
+    "CompletedRun",
     "DeliveryError",
     "E3Error",
     "Event",
@@ -44,6 +47,7 @@ __all__ = [
     "load_handlers_from_env",
     "logger",
     "record",
+    "run",
     "send_event",
     "send_event_from_file",
     "unique_id",
@@ -121,6 +125,31 @@ def record(name: str, /, uid: str | None = None, **kwargs: Any) -> Recording:
     return default_manager.record(name, uid, **kwargs)
 
 
+def run(command: Sequence[str], name: str | None = None, **options: Any) -> CompletedRun:
+    """Run a command and send one event about it with the default manager: how it ended, how long it took,
+    what it has used, and its output as the attachment `log`. POSIX only.
+
+    ::
+
+        done = run(["make", "-j4"], "build", data={"branch": "main"}, timeout=3600)
+        if done.ok: ...
+
+    Neither a command that fails or can't be started nor a failed delivery raises.
+
+    :param command: the program and its arguments
+    :param name: name of the event; by default the program's, without its folder
+    :param options: those of `e3-event run`. `data` (a dictionary) and `attachments` (`{name: path}`) of the
+        event; `check`: raise if the command does not succeed, see `CompletedRun.check_returncode`; `echo` and
+        `quiet`: whether its output goes to ours, and only if it does not succeed; `pty`: give it a terminal
+        of its own; `timeout`, `kill_after`, `retry_delay` and `lock_wait` in seconds; `retries`; `lock`: the
+        name of a lock; `start_event`: also tell of the beginning; `max_log`: bytes of the output to keep;
+        `redact`: `captured`, `all` or `nothing`
+    :return: how it ended, its event, and what became of that
+    :raises EventError: a parameter can't be what it is; nothing was run
+    """
+    return default_manager.run(command, name, **options)
+
+
 def child_variables() -> dict[str, str]:
     """Return the variables that make the events of a program that you start part of the one being recorded.
 
@@ -151,4 +180,8 @@ def __getattr__(name: str) -> object:
         from . import _report
 
         return getattr(_report, name)
+    if name == "CompletedRun":
+        from .job import CompletedRun
+
+        return CompletedRun
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

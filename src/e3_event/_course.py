@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from ._attempt import Attempt
 from ._logger import logger
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from ._event import Event
     from ._handler import EventHandler
     from ._manager import EventManager
+    from ._masking import Masking
     from ._report import Report
     from .spool._runs import Run
 
@@ -19,15 +22,19 @@ if TYPE_CHECKING:
 class Course:
     """What a manager does for an event that takes its time. Nothing here raises because something failed.
 
-    :param manager: with its spool and its handlers
+    :param manager: with its spool and its handlers. What it has to have (see `configure`) it needs when the
+        event begins
+    :param scope: in what secrets are masked, one of `SCOPES`; by default what the configuration says
+    :ivar problems: what went wrong at its beginning
     :ivar report: what became of the event; `None`: nobody took it yet
     """
 
-    def __init__(self, manager: EventManager, event: Event) -> None:
+    def __init__(self, manager: EventManager, event: Event, scope: str | None = None) -> None:
         self._manager = manager
         self._event = event
+        self._scope = scope
         self._run: Run | None = None
-        self._problem = ""
+        self.problems: list[str] = []
         self.report: Report | None = None
 
     def begin(self, attachments: Mapping[str, str] | None = None, max_log: int = 0) -> None:
@@ -42,23 +49,38 @@ class Course:
         if begin is None:
             return
         behind = manager._behind(front) if manager._setup.complete else None
+        masking = self.masking
+        # Whoever makes the event of a run that was killed does not know our secrets: it could not mask files.
+        paths = {} if masking.is_for_all else attachments or {}
         with Attempt() as attempt:
-            self._run = begin(self._event, behind, manager._setup.named, attachments or {}, max_log)
-        self._problem = attempt.reason
+            self._run = begin(masking.data(self._event), behind, manager._setup.named, paths, max_log)
+        if not attempt.delivered:
+            self.problems.append(f"nobody would have heard of it, had it been killed: {attempt.reason}")
 
     @property
     def log(self) -> str:
         """A path for its output, where it is found if this process is killed; empty: there is none."""
         return "" if self._run is None else self._run.log
 
-    def send(self, timeout: float | None = None) -> Report:
+    @cached_property
+    def masking(self) -> Masking:
+        """Masks its secrets."""
+        from ._masking import Masking
+
+        return Masking(self._manager._setup.redact, self._scope)
+
+    def send(self, timeout: float | None = None, *, insist: bool = False) -> Report:
         """Send the event: into the spool that is set up, if there is one, and from there to the handlers.
 
         :param timeout: seconds for which it is delivered from a spool; by default the manager's
             `flush_timeout`
+        :param insist: whether that time is waited for others who deliver it, and sinks that are down
         """
-        self.report = self._accept()
-        self.report = self._follow(self.report, timeout)
+        try:
+            self.report = self._accept()
+        finally:
+            self.masking.close()
+        self.report = self._follow(self.report, timeout, insist=insist)
         return self.report
 
     def _front(self) -> tuple[str, EventHandler | None]:
@@ -69,15 +91,16 @@ class Course:
         """Have the event taken, and then those of what was killed."""
         event, run = self._event, self._run
         with Attempt():  # what can't be read is told for each handler
-            event = event if run is None else run.snapshot(event)
+            known = ("", "") if run is None else (run.snapshot_id, run.copies)
+            event = self.masking.whole(event, *known)
         name, front = self._front()
         report = self._manager._dispatch(event, name, front)
         is_taken = any(outcome.in_front and outcome.delivered for outcome in report.outcomes)
-        if self._problem and is_taken:
-            logger.warning("nobody had heard of %r, had it been killed: %s", event, self._problem)
+        for problem in self.problems if is_taken else ():
+            logger.warning("%r: %s", event, problem)
         if run is not None:
             with Attempt() as ending:
-                run.end() if report.kept else run.settle(self._event)
+                run.end() if report.kept else run.settle(event)
             if not ending.delivered:
                 logger.error("%r may come again, as aborted: %s", self._event, ending.reason)
         adopt = getattr(front, "adopt", None)
@@ -88,7 +111,7 @@ class Course:
                 logger.error("what was killed is told of later: %s", adopting.reason)
         return report
 
-    def _follow(self, report: Report, timeout: float | None) -> Report:
+    def _follow(self, report: Report, timeout: float | None, *, insist: bool) -> Report:
         """Deliver what was accepted; return what has become of it."""
         manager, event = self._manager, self._event
         _, front = self._front()
@@ -98,7 +121,7 @@ class Course:
         with Attempt() as following:
             from ._flush import follow
 
-            report = follow(manager, front, report, seconds)
+            report = follow(manager, front, report, seconds, insist=insist)
         if not following.delivered:
             logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
         manager._tell(event, report.failed)

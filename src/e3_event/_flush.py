@@ -19,32 +19,50 @@ from .spool import Spool, key_of
 from .spool._deliveries import State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ._event import Event
     from ._manager import EventManager
     from ._report import Outcome, Report
     from .spool._queue import Queue, Standing
 
+_LOOK_AGAIN = 0.05
 
-def follow(manager: EventManager, front: EventHandler, report: Report, timeout: float) -> Report:
+
+def follow(
+    manager: EventManager, front: EventHandler, report: Report, timeout: float, *, insist: bool = False
+) -> Report:
     """Deliver what was just put, then what else waits.
 
     :param front: the handler that has put it
     :param report: what became of it so far
     :param timeout: seconds that it may take
+    :param insist: whether that time is waited for others who deliver it, and sinks that are down
     :return: the report, with what has become of it
     """
     spool = _spool_of(front)
     if spool is None or report.snapshot_id is None:
         return report
     subscribers = dict(_subscribers(manager, front))
-    problems = _serve(manager, spool, subscribers.values(), timeout, first=report.snapshot_id)
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        problems = _serve(manager, spool, subscribers.values(), left, first=report.snapshot_id)
+        report = _followed(spool, subscribers, report, problems)
+        if not (insist and report.waiting and time.monotonic() < until):
+            return report
+        time.sleep(_LOOK_AGAIN)
+
+
+def _followed(
+    spool: Spool, subscribers: Mapping[str, Subscriber], report: Report, problems: Mapping[str, str]
+) -> Report:
+    """Return a report with what has become of those that waited."""
     outcomes = []
     for outcome in report.outcomes:
         if outcome.waiting:
             (number,) = spool.register([subscribers[outcome.handler].key])
-            standing = spool.queue(number).standing(report.uid, report.snapshot_id)
+            standing = spool.queue(number).standing(report.uid, str(report.snapshot_id))
             problem = problems.get(outcome.handler, "")
             outcomes.append(_what_became(outcome, standing, problem, spool.clock()))
         else:

@@ -14,13 +14,15 @@ from ._record import Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from ._config._file import HandlerConfig
+    from ._config._redaction import RedactConfig
     from ._event import Snapshot
     from ._handler import EventHandler
     from ._report import Outcome, Report
+    from .job import CompletedRun
 
 #: The environment variable that shares handlers between processes.
 HANDLERS_VAR = "E3_EVENT_HANDLERS"
@@ -35,6 +37,8 @@ class Setup:
     :ivar front: name and handler of the spool that stands in front of the handlers; `None`: there is none
     :ivar named: those of the handlers that are of the configuration file, with what it says of them
     :ivar complete: whether the handlers are those that the configuration wants; no: it is wrong
+    :ivar problems: what is wrong with the configuration
+    :ivar redact: in what secrets are masked; `None`: as usual
     """
 
     def __init__(self) -> None:
@@ -42,6 +46,8 @@ class Setup:
         self.front: tuple[str, EventHandler] | None = None
         self.named: dict[str, HandlerConfig] = {}
         self.complete = True
+        self.problems: list[str] = []
+        self.redact: RedactConfig | None = None
 
 
 class EventManager:
@@ -263,6 +269,15 @@ class EventManager:
         See `Recording`. Parameters as for `Event`.
         """
         return Recording(self, name, uid, kwargs)
+
+    def run(self, command: Sequence[str], name: str | None = None, **options: Any) -> CompletedRun:
+        """Run a command, send one event about it, and say how it ended. POSIX only.
+
+        See `e3_event.job.run`, which has the options.
+        """
+        from .job import run
+
+        return run(command, name, manager=self, **options)
 
     def close(self) -> None:
         """Let the handlers let go of their connections, each when it is not sending. The manager can still be

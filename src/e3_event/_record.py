@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._event import Event
     from ._family import Member
     from ._manager import EventManager
+    from ._masking import Masking
     from ._report import Report
 
     _F = TypeVar("_F", bound=Callable[..., Any])
@@ -72,7 +73,7 @@ class Recording:
         event = self._event
         if not event._closed:
             event.duration = time.monotonic() - self._started
-            _judge(event, error)
+            _judge(event, error, self._course.masking)
             event.close()
         self.report = self._course.send()
         tell_of_waiting(event, self.report)
@@ -102,7 +103,7 @@ class Recording:
         return wrapper  # type: ignore[return-value]
 
 
-def _judge(event: Event, error: BaseException | None) -> None:
+def _judge(event: Event, error: BaseException | None, masking: Masking) -> None:
     """Write into *event* how its block ended."""
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         if "status" not in event:
@@ -110,9 +111,9 @@ def _judge(event: Event, error: BaseException | None) -> None:
         return
     import traceback
 
-    from ._redact import describe, redact
+    from ._redact import describe
 
     # What is no Exception (KeyboardInterrupt, asyncio's CancelledError) comes from outside of the block.
     event.status = "failed" if isinstance(error, (Exception, SystemExit)) else "cancelled"
-    event.error = describe(error)
-    event.traceback = redact("".join(traceback.format_exception(error)))
+    event.error = masking.text(describe(error))
+    event.traceback = masking.text("".join(traceback.format_exception(error)))

@@ -176,7 +176,7 @@ def test_what_is_in_force_is_shown_with_where_it_comes_from(
         "spool.path": (str(spool_of(private_environment)), "default"),
         "spool.max_size": (2 << 30, f"{file}, line 6"),
         "spool.retention": (30 * 86400, "default"),
-        "redact.enabled": (True, "default"),
+        "redact.scope": ("captured", "default"),
         "redact.env": (["DB_URL"], f"{file}, line 8"),
         "handlers.archive.type": ("file", f"{file}, line 2"),
         "handlers.archive.log_dir": (str(events.folder), f"{file}, line 3"),

@@ -135,10 +135,10 @@ def test_variables_that_the_configuration_names_are_masked(
 
 
 def test_that_redaction_is_off_is_told(tmp_path: Path) -> None:
-    (tmp_path / "e3.toml").write_text("[redact]\nenabled = false\n")
+    (tmp_path / "e3.toml").write_text('[redact]\nscope = "nothing"\n')
     done = e3_event("--config", tmp_path / "e3.toml", "redact", stdin=b"token=abc\n")
     assert done.stdout == b"token=[redacted]\n"
-    assert b"redact.enabled = false" in done.stderr
+    assert b'redact.scope = "nothing"' in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.command import e3_event
+from cli.command import e3_event, start
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
 from spool.worker import Clock, put, work
@@ -155,3 +155,21 @@ def test_purge_removes_what_is_settled_and_old(folder: Path) -> None:
     done = e3_event("purge", "--before", "2999-01-01")
     assert done.returncode == 2
     assert b"--before lies in the future" in done.stderr
+
+
+def test_what_runs_now_is_shown_until_it_ends_or_is_killed(private_environment: Path) -> None:
+    processes = [start("run", "--name", name, "--", "sh", "-c", "echo up; cat") for name in ("one", "two")]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == b"up\n"
+    text, found = status(0)
+    assert {line.partition(" ")[0] for line in text.splitlines()} >= {"RUNNING", "one", "two"}
+    assert {run["name"] for run in found["running"]} == {"one", "two"}
+    assert all(time.time() - 60 < run["begun"] <= run["seen"] <= time.time() for run in found["running"])
+    assert all(run["uid"] in text for run in found["running"])
+    processes[0].kill()
+    processes[1].communicate()
+    processes[0].communicate()
+    text, found = status(0)
+    assert "RUNNING" not in text
+    assert found["running"] == []

@@ -32,7 +32,7 @@ def test_a_whole_file_becomes_typed_values(write: Write) -> None:
     found = load(
         write(
             '[spool]\npath = "/var/lib/e3-event"\nmax_size = "10GiB"\nretention = "30d"\n'
-            '[redact]\nenabled = false\nenv = ["DB_URL", "DEPLOY_*"]\n'
+            '[redact]\nscope = "all"\nenv = ["DB_URL", "DEPLOY_*"]\n'
             '[handlers."file:archive"]\nlog_dir = "/archive"\n'
             + SMTP
             + 'password = { env = "SMTP_PASSWORD" }\norder = "strict"\n'
@@ -40,7 +40,7 @@ def test_a_whole_file_becomes_typed_values(write: Write) -> None:
         )
     )
     assert found.spool == SpoolConfig(path="/var/lib/e3-event", max_size=10 << 30, retention=30 * 86400)
-    assert found.redact == RedactConfig(enabled=False, env=("DB_URL", "DEPLOY_*"))
+    assert found.redact == RedactConfig(scope="all", env=("DB_URL", "DEPLOY_*"))
     archive, oncall = found.handlers.values()
     assert (archive.name, archive.kind, archive.order) == ("file:archive", "file", "live")
     assert archive.retry == RetryPolicy()
@@ -56,7 +56,7 @@ def test_a_whole_file_becomes_typed_values(write: Write) -> None:
 def test_an_empty_file_gives_the_usual_values(write: Write) -> None:
     found = load(write(""))
     assert found.spool == SpoolConfig(path=None, max_size=1 << 30, retention=30 * 86400)
-    assert found.redact == RedactConfig(enabled=True, env=())
+    assert found.redact == RedactConfig(scope="captured", env=())
     assert found.handlers == {}
 
 
@@ -64,13 +64,13 @@ def test_what_is_captured_is_redacted_as_the_file_says(write: Write, monkeypatch
     monkeypatch.setenv("DEPLOY_URL", "hidden.example.net")
     monkeypatch.setenv("DB_PASSWORD", "hunter2x")
     text = "hidden.example.net hunter2x token=abc"
-    usual = make_redactor(None)
+    usual = make_redactor(RedactConfig())
     assert usual
     assert usual.text(text) == "hidden.example.net [redacted] token=[redacted]"
-    told = make_redactor(load(write('[redact]\nenv = ["DEPLOY_*"]\n')))
+    told = make_redactor(load(write('[redact]\nenv = ["DEPLOY_*"]\n')).redact)
     assert told
     assert told.text(text) == "[redacted] [redacted] token=[redacted]"
-    assert make_redactor(load(write("redact.enabled = false\n"))) is None
+    assert make_redactor(load(write('redact.scope = "nothing"\n')).redact) is None
 
 
 def test_the_spool_may_be_none(write: Write) -> None:

@@ -65,10 +65,10 @@ ONE_PROBLEM = {
         "line 1: spool.retention",
         'a time such as "5s", "10m", "1.5h", "30d", or a number of seconds is needed, not 2026-01-01',
     ),
-    "a switch that is none": (
-        '[redact]\nenabled = "no"\n',
-        "line 2: redact.enabled",
-        'true or false is needed, not "no"',
+    "a scope of redaction that is none": (
+        "[redact]\nscope = false\n",
+        "line 2: redact.scope",
+        '"captured", "all" or "nothing" is needed, not false',
     ),
     "one name of a variable": (
         '[redact]\nenv = "DB_URL"\n',
@@ -88,7 +88,7 @@ ONE_PROBLEM = {
     "an unknown key of redaction": (
         "[redact]\nvariables = []\n",
         "line 2: redact.variables",
-        "no such key; there are: enabled, env",
+        "no such key; there are: scope, env",
     ),
     "no table of redaction": (
         "redact = false\n",

@@ -124,7 +124,7 @@ def test_every_form_of_a_secret_is_named(shape: str) -> None:
 
 CONFIGURATION = {
     "`[spool]`": SpoolConfig._fields,
-    "`[redact]`": RedactConfig.__struct_fields__,
+    "`[redact]`": RedactConfig._fields,
     "`[handlers.NAME]`": (*HANDLER_KEYS, "any other"),
     "`retry`": RetryPolicy.__struct_fields__,
 }

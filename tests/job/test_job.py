@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from e3_event import EventError, EventManager
-from e3_event.job import Ending, Job, run_command
+from e3_event.job import CompletedRun, Ending, Job, Way, run
 from e3_event.testing import Recorder
 
 
@@ -30,9 +30,8 @@ def manager(recorder: Recorder) -> EventManager:
 
 
 def test_one_event_tells_of_a_command(manager: EventManager, recorder: Recorder) -> None:
-    job = run_command(["sh", "-c", "exit 3"], data={"branch": "main"}, manager=manager)
+    job = run(["sh", "-c", "exit 3"], data={"branch": "main"}, manager=manager)
     assert (job.ending.exit_code, job.ending.status) == (3, "failed")
-    assert job.report
     assert job.report.ok
     (event,) = recorder.events
     assert event.uid == job.event.uid
@@ -43,8 +42,7 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("E3_EVENT_HANDLERS", f"file={tmp_path}")
-    job = run_command(["true"], manager=EventManager())
-    assert job.report
+    job = run(["true"], manager=EventManager())
     assert [outcome.handler for outcome in job.report.outcomes] == ["spool", "file"]
     assert list(tmp_path.glob("true-*.json"))
 
@@ -52,7 +50,7 @@ def test_the_handlers_of_the_environment_are_used_if_there_are_none(
 def test_the_output_need_not_pass_through(
     manager: EventManager, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with Job(["sh", "-c", "echo out; echo err >&2"], manager=manager, echo=False) as job:
+    with Job(["sh", "-c", "echo out; echo err >&2"], manager=manager, way=Way(echo=False)) as job:
         job.run()
         job.send()
         (path, _) = job.event.get_attachments()["log"]
@@ -65,7 +63,7 @@ def test_the_output_need_not_pass_through(
 def test_so_much_of_the_output_is_kept_as_is_wished(manager: EventManager, recorder: Recorder) -> None:
     logs = []
     for limit in (None, 20, 0):
-        with Job(["seq", "20"], manager=manager, echo=False, max_log=limit) as job:
+        with Job(["seq", "20"], manager=manager, way=Way(echo=False), max_log=limit) as job:
             job.run()
             job.send()
             found = job.event.get_attachments()
@@ -80,16 +78,15 @@ def test_a_failed_delivery_does_not_raise(
     manager: EventManager, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder.failures = [OSError("sink is down")]
-    job = run_command(["true"], manager=manager)
+    job = run(["true"], manager=manager)
     assert job.ending.status == "ok"
-    assert job.report
     assert job.report.waiting[0].reason == "OSError: sink is down"
     assert "waits for recorder: OSError: sink is down" in caplog.text
 
 
 def test_the_same_event_can_be_sent_again(manager: EventManager, recorder: Recorder) -> None:
     recorder.failures = [False]
-    with Job(["echo", "x"], manager=manager, echo=False) as job:
+    with Job(["echo", "x"], manager=manager, way=Way(echo=False)) as job:
         job.run()
         assert not job.send().ok
         assert job.send().ok
@@ -98,8 +95,8 @@ def test_the_same_event_can_be_sent_again(manager: EventManager, recorder: Recor
 
 
 def test_it_works_outside_of_the_main_thread(manager: EventManager) -> None:
-    jobs: list[Job] = []
-    thread = threading.Thread(target=lambda: jobs.append(run_command(["true"], manager=manager)))
+    jobs: list[CompletedRun] = []
+    thread = threading.Thread(target=lambda: jobs.append(run(["true"], manager=manager)))
     thread.start()
     thread.join()
     assert jobs[0].ending.status == "ok"
@@ -107,15 +104,15 @@ def test_it_works_outside_of_the_main_thread(manager: EventManager) -> None:
 
 def test_signal_handlers_are_put_back(manager: EventManager) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    run_command(["true"], manager=manager)
+    run(["true"], manager=manager)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_no_descriptor_is_left_open(manager: EventManager) -> None:
-    run_command(["true"], manager=manager)
+    run(["true"], manager=manager)
     before = set(os.listdir("/proc/self/fd"))
     for command in (["true"], ["no-such-program"], ["sh", "-c", "sleep 1 &"]):
-        run_command(command, manager=manager, echo=False, grace=0.01)
+        run(command, manager=manager, echo=False, grace=0.01)
     assert set(os.listdir("/proc/self/fd")) == before
 
 
@@ -159,5 +156,5 @@ def test_an_ending_names_its_signal() -> None:
 
 
 def test_an_undecodable_argument_is_no_harm(manager: EventManager, recorder: Recorder) -> None:
-    run_command(["true", os.fsdecode(b"\xff")], manager=manager)
+    run(["true", os.fsdecode(b"\xff")], manager=manager)
     assert recorder.events[0].command == ["true", "\\udcff"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.command import DEADLINE, kept, spool_of, start
-from e3_event.job import run_command
+from e3_event import run
 from e3_event.spool import Spool
 from job.scenario import PYTHON, WRAPPED, Seen, is_alive, see, until
 
@@ -61,9 +61,11 @@ def test_two_hundred_at_once_all_end_as_they_should(private_environment: Path) -
     seen = [(*process.communicate(timeout=DEADLINE), process.returncode) for process in processes]
     assert [code for _, _, code in seen] == codes
     assert [out for out, _, _ in seen] == [b"%d\n" % number for number in range(200)]
-    assert {err for _, err, _ in seen} == {b""}
+    # On a slow machine one may have waited for two seconds in vain, and left its event to the next.
+    assert all(not err or b"locked" in err for _, err, _ in seen)
     spool = Spool(spool_of(private_environment))
     try:
+        spool.adopt(DEADLINE)
         found = [spool.read(row.snapshot_id) for row in spool._events.before(1 << 62, 1000)]
     finally:
         spool.close()
@@ -73,10 +75,7 @@ def test_two_hundred_at_once_all_end_as_they_should(private_environment: Path) -
 
 def test_where_a_process_can_not_tell_of_its_end_it_is_seen_all_the_same() -> None:
     """Linux before 5.3 has no descriptors of processes."""
-    code = (
-        "from e3_event.job import run_command\n"
-        "print(run_command(['sh', '-c', 'exit 3'], echo=False).ending.exit_code)\n"
-    )
+    code = "from e3_event import run\nprint(run(['sh', '-c', 'exit 3'], echo=False).ending.exit_code)\n"
     strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=pidfd_open:error=ENOSYS"]
     assert see([*strace, PYTHON, "-c", code]).out == b"3\n"
     assert see([*strace, *WRAPPED, "sh", "-c", "echo x; exit 3"]) == Seen(3, b"x\n", b"")
@@ -129,7 +128,7 @@ def test_it_tells_what_a_command_and_its_children_used(private_environment: Path
 
 
 def test_a_program_gets_the_same_of_its_commands() -> None:
-    job = run_command([PYTHON, "-c", "sum(range(3_000_000))"], echo=False)
+    job = run([PYTHON, "-c", "sum(range(3_000_000))"], echo=False)
     usage = job.ending.usage
     assert usage is not None
     assert (usage.user, usage.system) == (job.event.cpu_user, job.event.cpu_system)
@@ -148,6 +147,6 @@ def test_a_peak_of_memory_that_is_ours_is_not_told_as_the_commands(
 
 
 def test_a_command_that_could_not_be_started_used_nothing() -> None:
-    job = run_command(["no-such-program"])
+    job = run(["no-such-program"])
     assert job.ending.usage is None
     assert "cpu_user" not in job.event

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.command import COMMAND, DEADLINE, kept, spool_of
-from e3_event.job import run_command
+from e3_event import run
 from job.scenario import PYTHON, Seen, is_alive, see
 
 SOON = ("--timeout", "0.5s")
@@ -118,7 +118,7 @@ def test_in_python_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program's own children are left alone."""
     monkeypatch.chdir(tmp_path)
     with subprocess.Popen(["sleep", "300"]) as bystander:
-        job = run_command([PYTHON, "-c", FAMILY, "deaf"], timeout=0.5, kill_after=0.3, echo=False)
+        job = run([PYTHON, "-c", FAMILY, "deaf"], timeout=0.5, kill_after=0.3, echo=False)
         ending = job.ending
         assert (ending.timed_out, ending.status, ending.signal) == (True, "timeout", signal.SIGKILL)
         assert bystander.poll() is None

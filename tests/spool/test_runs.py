@@ -100,7 +100,7 @@ def test_a_run_that_ends_leaves_nothing(spool: Spool) -> None:
     run = spool.begin(event, {})
     Path(run.log).write_text("output")
     Path(f"{run.log}.1").write_text("more of it")
-    spool.put(run.snapshot(event), owed_to=[])
+    spool.put(Snapshot(event, run.snapshot_id), owed_to=[])
     run.end()
     run.end()
     assert left(spool) == []
@@ -108,7 +108,8 @@ def test_a_run_that_ends_leaves_nothing(spool: Spool) -> None:
 
 
 def test_a_run_that_is_killed_after_its_event_was_put_comes_once(spool: Spool) -> None:
-    code = "event.close(); event_status = spool.put(run.snapshot(event), owed_to=[]); os._exit(1)"
+    put = "spool.put(Snapshot(event, run.snapshot_id), owed_to=[])"
+    code = f"from e3_event import Snapshot; event.close(); {put}; os._exit(1)"
     with begin_and(spool, code) as process:
         uid_of(process)
     assert spool.adopt() == 1

@@ -65,10 +65,12 @@ def configure(
         setup.complete = handlers_source(file) != HANDLERS_VAR
     if problems and tell is None:
         raise problems[0]
+    setup.redact = config.redact if config else None
     setup.front = _front(manager, config, is_variable=source == HANDLERS_VAR, must_open=tell is None)
     if tell is not None:
         for problem in problems:
             tell("%s; %s", str(problem).strip(), _where_events_go(manager))
+            setup.problems += getattr(problem, "problems", [str(problem).strip()])
     setup.done = True
     return source
 
@@ -133,6 +135,7 @@ def _front(
         handler = spool_handler(settings)
     except EventError as error:
         logger.warning("%s; they go directly to their handlers", str(error).strip())
+        manager._setup.problems.append(str(error).strip())
         return None
     if settings.path and must_open:
         opened(handler)

@@ -1,4 +1,4 @@
-"""Where the spool lies: what the configuration says, else the user's folder, else one in /var/tmp."""
+"""Where spool and locks lie: what the configuration says, else the user's folder, else one in /var/tmp."""
 
 from __future__ import annotations
 
@@ -107,21 +107,34 @@ def usual_place() -> str:
 
     :raises SpoolError: there is none; says why
     """
+    return _place_of("events", "spool", "e3-event")
+
+
+def lock_folder() -> str:
+    """The folder of the user's locks, likewise.
+
+    :raises SpoolError: there is none; says why
+    """
+    return _place_of("locks", "locks", "e3-event-locks")
+
+
+def _place_of(what: str, folder: str, fallback: str) -> str:
+    """The folder of this name in the state folder, else one in /var/tmp."""
     if not hasattr(os, "geteuid"):
-        raise SpoolError("no folder can take events: it needs a POSIX system")
+        raise SpoolError(f"no folder can take {what}: it needs a POSIX system")
     from e3_event.spool._place import RemoteFolderError
 
-    fallback = os.path.join(FALLBACK, f"e3-event-{os.geteuid()}")
+    fallback = os.path.join(FALLBACK, f"{fallback}-{os.geteuid()}")
     try:
-        return _fit(os.path.join(user_folder("state"), "spool"))
+        return _fit(os.path.join(user_folder("state"), folder))
     except (OSError, EventError) as error:
         first = error
     try:
         place = _fit(fallback)
     except (OSError, EventError) as error:
-        raise SpoolError(f"no folder can take events: {_said(first)}; {_said(error)}") from error
+        raise SpoolError(f"no folder can take {what}: {_said(first)}; {_said(error)}") from error
     if isinstance(first, SpoolError) and not isinstance(first, RemoteFolderError):
-        logger.warning("%s; events are kept in %s", _said(first), place)
+        logger.warning("%s; %s are kept in %s", _said(first), what, place)
     return place
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from e3_event._config._redaction import SCOPES
 from e3_event._errors import EventError
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ class Option(NamedTuple):
     :ivar choices: what can be given, if not anything
     :ivar is_flag: whether it takes nothing, and is True if it is given
     :ivar is_list: whether it can be given several times
+    :ivar default: what counts if it is not given
     """
 
     names: tuple[str, ...]
@@ -104,6 +106,13 @@ def take_duration_or_0(value: str | None) -> float | None:
     return 0.0 if value in ("0", "0s") else take_duration(value)
 
 
+def take_count(value: str) -> int:
+    """Decode a whole number of 0 or more."""
+    if not (value.isascii() and value.isdigit()):
+        raise EventError(f"a whole number, 0 or more, is needed, not {value!r}")
+    return int(value)
+
+
 def take_size(value: str | None) -> int | None:
     """Decode a size such as `64MiB` or `10MB` (or a number of bytes, 0 included) into bytes."""
     if value is None or value in ("0", "0B"):
@@ -135,6 +144,13 @@ FLUSH_TIMEOUT = Option(
     "Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
     metavar="DURATION",
     take=take_duration_or_0,
+)
+REDACT = Option(
+    ("--redact",),
+    "redact",
+    "Mask secrets in what is captured (the log, the command line), in --data and --attach as well (all),"
+    " or in nothing.  [default: what the configuration says, else captured]",
+    choices=SCOPES,
 )
 #: Those of `run`.
 RUN = (
@@ -169,12 +185,55 @@ RUN = (
         default="10s",
     ),
     Option(
+        ("--retries",),
+        "retries",
+        "Run COMMAND again if it does not succeed, so many times at most.",
+        metavar="NUMBER",
+        take=take_count,
+        default="0",
+    ),
+    Option(
+        ("--retry-delay",),
+        "retry_delay",
+        "Wait so long before that.",
+        metavar="DURATION",
+        take=take_duration_or_0,
+        default="1s",
+    ),
+    Option(
+        ("--lock",),
+        "lock",
+        "Don't run COMMAND while another process has the lock of this name.",
+        metavar="NAME",
+    ),
+    Option(
+        ("--lock-wait",),
+        "lock_wait",
+        "Wait for the lock so long.",
+        metavar="DURATION",
+        take=take_duration_or_0,
+        default="0",
+    ),
+    Option(
+        ("--start-event",),
+        "start_event",
+        "Also send an event when COMMAND begins.",
+        is_flag=True,
+    ),
+    Option(
+        ("--require-delivery",),
+        "require_delivery",
+        "Exit with 1 if COMMAND succeeds and a handler does not get the event in time.",
+        is_flag=True,
+    ),
+    Option(
         ("--max-log",),
         "max_log",
         "Keep so much of the output at most, its beginning and its end; 0: no log.  [default: 64MiB]",
         metavar="SIZE",
         take=take_size,
     ),
+    REDACT,
     FLUSH_TIMEOUT,
 )
 

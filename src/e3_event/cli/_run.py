@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What timeout(1) exits with.
 _TIMED_OUT = 124
+#: What sysexits.h calls a temporary failure: another one runs.
+_SKIPPED = 75
 #: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
 _PATIENCE = 2.0
 
@@ -31,31 +33,37 @@ def run(
     *,
     config: str | None = None,
     flush_timeout: float | None = None,
+    require_delivery: bool = False,
     **options: Any,
 ) -> int:
     """Run a command and send its event.
 
     :param config: the configuration file, as for `find_config`
-    :param options: further arguments of `Job`
+    :param options: what is not given is as usual: the fields of `Way` and the other arguments of `Job`
     :return: the exit code
     """
     gc.disable()  # nothing of what is loaded now is garbage
-    from e3_event.job import Ending, Job
+    from e3_event.job import Ending, Job, Way
 
     manager = EventManager()
-    with Job(command, name, manager=manager, stand_in=True, **options) as job:
+    way = Way(stand_in=True, **{key: options.pop(key) for key in Way._fields if key in options})
+    with Job(command, name, manager=manager, way=way, **options) as job:
         try:
-            with _Never("the configured handlers can't be used", Exception):
+            with _Never("the configured handlers can't be used", job.problems, Exception):
                 _load(manager, config)
             gc.enable()
+            if flush_timeout is not None:
+                manager.flush_timeout = flush_timeout
             ending = job.run()
         except KeyboardInterrupt:  # before there was a command that could have it
             return _leave(Ending(None, signal.SIGINT))
-        if ending.error:
+        if ending.error and not (ending.skipped and way.quiet):
             say(ending.error)
-        with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
-            _send(job, manager, flush_timeout)
+        sent = f"the event {job.event.name} may not have been sent"
+        with _Never(sent, job.problems, Exception, KeyboardInterrupt):
+            _send(job, manager, insist=require_delivery)
     code = _leave(ending)
+    code = code or (_undelivered(job) if require_delivery else 0)
     if not manager.handlers:
         _exit(code)
     return code
@@ -75,9 +83,9 @@ def _load(manager: EventManager, config: str | None) -> None:
         from e3_event import _flush  # noqa: F401
 
 
-def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
+def _send(job: Job, manager: EventManager, *, insist: bool) -> None:
     try:
-        tell_of(job.send(timeout))
+        tell_of(job.send(insist=insist))
     except KeyboardInterrupt:
         if job.report is None or not job.report.kept:
             raise
@@ -85,15 +93,28 @@ def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     manager._close_all(wait=False)
 
 
+def _undelivered(job: Job) -> int:
+    """Tell of those that did not get the event; return 1 if there are any, or nobody is to get it."""
+    behind = [one for one in job.report.outcomes if not one.in_front] if job.report else []
+    missing = [one.handler for one in behind if not one.delivered]
+    if behind and not missing:
+        return 0
+    to = f"to {', '.join(missing)}" if missing else "to anybody: no handler is configured"
+    say(f"the event {job.event.name} was not delivered {to}, which --require-delivery wants")
+    return 1
+
+
 class _Never:
     """Nothing inside keeps the command from running or changes its exit code: it is told in one line.
 
     :param what: what it means, for that line
+    :param problems: that line is added here
     :param caught: which exceptions
     """
 
-    def __init__(self, what: str, *caught: type[BaseException]) -> None:
+    def __init__(self, what: str, problems: list[str], *caught: type[BaseException]) -> None:
         self.what = what
+        self.problems = problems
         self.caught = caught
 
     def __enter__(self) -> None:
@@ -104,7 +125,8 @@ class _Never:
     ) -> bool:
         if error is None or not isinstance(error, self.caught):
             return False
-        say(f"{self.what}: {describe(error)}")
+        self.problems.append(f"{self.what}: {describe(error)}")
+        say(self.problems[-1])
         return True
 
 
@@ -118,8 +140,8 @@ def _exit(code: int) -> NoReturn:
 
 def _leave(ending: Ending) -> int:
     """Die of the signal that killed the command, so that our caller sees what it would see without us."""
-    if ending.timed_out:
-        return _TIMED_OUT
+    if ending.timed_out or ending.skipped:
+        return _SKIPPED if ending.skipped else _TIMED_OUT
     if ending.signal is None:
         return ending.exit_code or 0
     import resource

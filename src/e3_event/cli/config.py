@@ -123,7 +123,7 @@ def _usual_place(source: str) -> tuple[str | None, str]:
 def _redaction(found: Config | None) -> Iterator[Entry]:
     from e3_event._config._redaction import RedactConfig
 
-    return _values(found, ("redact",), msgspec.structs.asdict(found.redact if found else RedactConfig()))
+    return _values(found, ("redact",), (found.redact if found else RedactConfig())._asdict())
 
 
 def _handlers(found: Config | None) -> Iterator[Entry]:

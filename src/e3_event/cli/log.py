@@ -12,7 +12,7 @@ import click
 from e3_event._errors import EventError
 from e3_event.job._log_reader import LogReader
 from e3_event.spool._find import AmbiguousError, UnknownError
-from e3_event.spool._orphans import running
+from e3_event.spool._orphans import find
 from e3_event.spool._runs import log_of
 
 from . import _options
@@ -110,7 +110,7 @@ def _follow_run(spool: Spool, uid: str, printer: _Printer, *, is_waiting: bool =
     :param is_waiting: whether to go on until it ends
     :return: whether there is one
     """
-    found = running(spool.path, uid)
+    found = find(spool.path, uid)
     if found is None:
         return False
     path, record = found

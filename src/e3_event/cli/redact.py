@@ -88,8 +88,8 @@ def _masked(pieces: Iterator[bytes], tell: Tell | None) -> Iterator[bytes]:
 
     config = read_config(_options.config_file())
     settings = config.redact if config else RedactConfig()
-    if not settings.enabled:
-        say("the configuration says `redact.enabled = false`; nothing is masked but here")
+    if settings.scope == "nothing":
+        say('the configuration says `redact.scope = "nothing"`; secrets are masked here only')
     redactor = Redactor(secrets_of(os.environ, settings.env), tell)
     yield from map(redactor.feed, pieces)
     yield redactor.finish()

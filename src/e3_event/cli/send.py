@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     shell_complete=_options.files,
     help="Send the event that Event.dump has written there.",
 )
+@_options.redact
 @_options.flush_timeout
 @_options.as_json
 def send(
@@ -42,6 +43,7 @@ def send(
     data: dict[str, Any],
     attachments: dict[str, str],
     dump: str | None,
+    redact: str | None,
     flush_timeout: float | None,
     as_json: bool,
 ) -> int:
@@ -52,7 +54,7 @@ def send(
         raise click.UsageError("an event from a dump takes no --data and no --attach")
     event = Event.load(dump) if dump is not None else _event(str(name), data, attachments)
     manager = configured()
-    report = Course(manager, event).send(flush_timeout)
+    report = Course(manager, event, redact).send(flush_timeout)
     manager._close_all(wait=False)
     if as_json:
         print_json(report_as_json(report))

@@ -18,6 +18,7 @@ from ._words import colored, many, size, span, when
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from e3_event.spool import Spool
+    from e3_event.spool._running import Running
     from e3_event.spool._status import Status, Subscribed
 
 #: Seconds between two looks at a spool that is being worked at, from which the rate follows.
@@ -32,14 +33,17 @@ _PERCENT = 0.8
 )
 @_options.as_json
 def status(as_json: bool) -> int:
-    """Show the state of the spool: how full it is, and for each handler what waits and since when, what was
-    given up, whether a relay serves it, and whether its sink is up. Then what needs a person, if anything
-    does.
+    """Show the state of the spool: how full it is, what runs now, and for each handler what waits and since
+    when, what was given up, whether a relay serves it, and whether its sink is up. Then what needs a person,
+    if anything does.
     """
+    from e3_event.spool._running import running
+
     try:
         spool = _options.open_spool()
         found = spool.ledger.status()
         rates = _rates(spool, found)
+        now_running = list(running(spool.path))
     except SpoolError as error:
         problem = str(error).strip()
         if as_json:
@@ -48,9 +52,9 @@ def status(as_json: bool) -> int:
             click.echo(f"{click.style('needs a person', fg='red')}: {plain(problem)}")
         return 1
     if as_json:
-        print_json(_as_json(found, rates))
+        print_json(_as_json(found, rates, now_running))
     else:
-        _print(found, rates, time.time())
+        _print(found, rates, now_running, time.time())
     return int(bool(found.problems))
 
 
@@ -69,10 +73,13 @@ def _rates(spool: Spool, found: Status) -> dict[tuple[str, str], float]:
     }
 
 
-def _as_json(found: Status, rates: dict[tuple[str, str], float]) -> dict[str, object]:
+def _as_json(
+    found: Status, rates: dict[tuple[str, str], float], now_running: list[Running]
+) -> dict[str, object]:
     import msgspec
 
     shown: dict[str, object] = msgspec.to_builtins(found)
+    shown["running"] = msgspec.to_builtins(now_running)
     shown["damage"] = [{"noticed": noticed, "what": what} for noticed, what in found.damage]
     shown["subscriptions"] = [
         {**msgspec.to_builtins(one), "rate": rates.get((one.name, one.fingerprint))}
@@ -81,7 +88,9 @@ def _as_json(found: Status, rates: dict[tuple[str, str], float]) -> dict[str, ob
     return shown
 
 
-def _print(found: Status, rates: dict[tuple[str, str], float], now: float) -> None:
+def _print(
+    found: Status, rates: dict[tuple[str, str], float], now_running: list[Running], now: float
+) -> None:
     share = found.size / found.max_size
     used = f"{size(found.size)} of {size(found.max_size)} used ({share:.0%})"
     if share > _PERCENT:
@@ -89,6 +98,12 @@ def _print(found: Status, rates: dict[tuple[str, str], float], now: float) -> No
     click.echo(f"{plain(found.path)}: {many(found.newest, 'event')} so far; {used}")
     if found.dropped:
         click.echo(f"{many(found.dropped, 'dead letter')} had to make room")
+    if now_running:
+        click.echo()
+        table = Table("RUNNING", "UID", ">FOR")
+        for run in now_running:
+            table.add(cell(run.name), cell(run.uid), span(now - run.begun))
+        table.end()
     shown = [one for one in found.subscriptions if not one.forgotten or one.dead]
     if shown:
         click.echo()

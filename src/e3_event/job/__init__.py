@@ -1,6 +1,8 @@
-"""A command as an event: `Job`, and `run_command` for the whole of it. POSIX only."""
+"""Commands as events: `run`, and `Job` for each step of it. POSIX only."""
 
-from ._job import Job, run_command
+from ._completed import CompletedRun, run
+from ._job import Job
 from ._process import Ending
+from ._way import Way
 
-__all__ = ["Ending", "Job", "run_command"]
+__all__ = ["CompletedRun", "Ending", "Job", "Way", "run"]

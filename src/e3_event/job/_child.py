@@ -37,6 +37,13 @@ class Usage(NamedTuple):
     system: float
     peak_memory: int | None
 
+    def plus(self, other: Usage | None) -> Usage:
+        """What this and another command have used, which ran after it."""
+        if other is None:
+            return self
+        peaks = [peak for peak in (self.peak_memory, other.peak_memory) if peak is not None]
+        return Usage(self.user + other.user, self.system + other.system, max(peaks, default=None))
+
 
 class Exit(NamedTuple):
     """How a process has ended: with an exit code or by a signal. `None` for both: nobody knows."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 
 from e3_event._attachment import attach_files
-from e3_event._course import Course, tell_of_waiting
+from e3_event._config._redaction import SCOPES
+from e3_event._course import Course
 from e3_event._errors import EventError
 from e3_event._event import Event
 from e3_event._family import join
-from e3_event._redact import redact, redact_command
+from e3_event._logger import logger
+from e3_event._redact import describe
 
 from ._context import context
+from ._lock import LockedError, acquire, check_name
 from ._log import LIMIT, Log
-from ._process import run_process
-from ._way import GRACE, KILL_AFTER, Way
+from ._process import Ending, run_process
+from ._start import tell_start
+from ._way import Way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,15 +30,12 @@ if TYPE_CHECKING:
     from e3_event._report import Report
 
     from ._child import Usage
-    from ._process import Ending
-
-logger = logging.getLogger("e3.event")
 
 #: Data keys that a job writes itself.
 OWN_KEYS = (
     *("name", "begin_time", "end_time", "status", "duration", "exit_code", "signal", "error"),
     *("command", "host", "user", "cwd", "attachments_left_out", "log_incomplete"),
-    *("cpu_user", "cpu_system", "peak_memory"),
+    *("cpu_user", "cpu_system", "peak_memory", "attempts", "problems"),
     *("trace_id", "span_id", "parent_span_id"),
 )
 
@@ -62,18 +62,20 @@ class Job:
     :param data: further data
     :param attachments: further attachments, `{name: path}`. They are looked for when the command has ended,
         so that it can make them; one that is missing is named in the data key `attachments_left_out`
-    :param echo: whether the command's output goes to ours as well
-    :param quiet: whether that happens at its end only, and only if it did not succeed
-    :param pty: whether the command gets a terminal of its own
-    :param timeout: seconds after which the command, with all processes that it has started, is told to end
-    :param kill_after: seconds after that when those that are left are killed
-    :param grace: seconds to wait, once the command has ended, for processes that keep its output open
-    :param stand_in: whether this process is there for the command alone, as `e3-event run` is; see `Way`
+    :param way: how the command is run
     :param max_log: bytes of the output to keep, 64 MiB by default; 0: there is no `log`
+    :param redact: in what secrets are masked: `captured` (the log, the command line, errors), `all` (also
+        *data* and *attachments*) or `nothing`; by default what the configuration says
+    :param lock: name of a lock that one process of this user at a time has. While another one has it, the
+        command is not run, and the event says `skipped`; where there can be none, the command is run without
+    :param lock_wait: seconds to wait for it
+    :param start_event: whether an event with `status` `running`, which is part of this one, tells of the
+        beginning. It is sent while the command runs
+    :ivar problems: what went wrong, but for the command itself; the event has it
     :ivar event: the event
     :ivar ending: how the command ended, once it has
     :raises EventError: there is no command, *data* or *attachments* have a name that the job itself uses, or
-        *max_log* is no size
+        *max_log*, *redact* or *lock* can't be what they are
     """
 
     ending: Ending
@@ -87,14 +89,12 @@ class Job:
         manager: EventManager,
         data: Mapping[str, Any] | None = None,
         attachments: Mapping[str, str] | None = None,
-        echo: bool = True,
-        quiet: bool = False,
-        pty: bool = False,
-        timeout: float | None = None,
-        kill_after: float = KILL_AFTER,
-        grace: float = GRACE,
-        stand_in: bool = False,
+        way: Way | None = None,
         max_log: int | None = None,
+        redact: str | None = None,
+        lock: str | None = None,
+        lock_wait: float = 0.0,
+        start_event: bool = False,
     ) -> None:
         if isinstance(command, str) or not command:
             raise EventError("a command is a list: the program and its arguments")
@@ -108,13 +108,22 @@ class Job:
         limit = LIMIT if max_log is None else max_log
         if limit < 0:
             raise EventError(f"`max_log` is a number of bytes, or 0 for no log, not {limit}")
+        if redact not in (None, *SCOPES):
+            raise EventError(f"`redact` is one of {', '.join(SCOPES)}, not {redact!r}")
+        if lock is not None:
+            check_name(lock)
         self.command = list(command)
         self.event = Event(name or os.path.basename(command[0]) or command[0])
         self._data = dict(data or {})
         self._attachments = dict(attachments or {})
-        self._way = Way(echo, quiet, pty, timeout, kill_after, grace, stand_in)
+        self.problems: list[str] = []
+        self._way = way or Way()
+        self._redact = redact
+        self._lock = (lock, lock_wait)
+        self._start_event = start_event
         self._max_log = limit
-        self._course = Course(manager, self.event)
+        self._manager = manager
+        self._course = Course(manager, self.event, redact)
 
     def __enter__(self) -> Self:
         return self
@@ -130,37 +139,65 @@ class Job:
         """
         event = self.event
         event.begin_time = time.time()
-        event.command = redact_command(self.command)
+        event.command = self._course.masking.command(self.command)
         for key, value in {**context(os.environ), **self._data}.items():
             setattr(event, key, value)
         family = join(event, os.environ).variables(os.environ)
         self._course.begin(self._attachments, self._max_log)
         path = self._course.log
-        self._log = log = Log(path, self._max_log) if path else Log.temporary(self._max_log)
-        started = time.monotonic()
-        self.ending = ending = run_process(self.command, log, self._way, env=family)
-        event.duration = round(time.monotonic() - started, 6)
+        keep, redactor = self._max_log, self._course.masking.redactor
+        self._log = Log(path, keep, redactor) if path else Log.temporary(keep, redactor)
+        self.ending = ending = self._run(family)
         event.status = ending.status
-        if ending.signal is None:
+        if ending.skipped:
+            pass
+        elif ending.signal is None:
             event.exit_code = ending.exit_code
         else:
             event.signal = ending.signal_name
         if ending.error:
-            event.error = redact(ending.error)
+            event.error = self._course.masking.text(ending.error)
         if ending.usage:
             self._tell_usage(ending.usage)
+        if self._way.retries:
+            event.attempts = ending.attempts
         return ending
 
-    def send(self, timeout: float | None = None) -> Report:
+    def _run(self, family: Mapping[str, str]) -> Ending:
+        """Run it while we have its lock."""
+        name, wait = self._lock
+        lock = None
+        if name is not None:
+            try:
+                lock = acquire(name, wait)
+            except LockedError as error:
+                self.event.duration = 0.0
+                return Ending(None, error=str(error), skipped=True)
+            except (OSError, EventError) as error:
+                self.problems.append(f"it runs without the lock {name}: {describe(error)}")
+                logger.warning("%s", self.problems[-1])
+        if self._start_event:
+            tell_start(self._manager, self.event, self._redact)
+        started = time.monotonic()
+        ending = run_process(self.command, self._log, self._way, env=family)
+        self.event.duration = round(time.monotonic() - started, 6)
+        if lock is not None:
+            os.close(lock)
+        return ending
+
+    def send(self, timeout: float | None = None, *, insist: bool = False) -> Report:
         """Attach the log and the other files, close the event and send it, as `record` does.
 
         :param timeout: seconds for which it is delivered from a spool; by default the manager's
             `flush_timeout`
+        :param insist: whether that time is waited for others who deliver it, and sinks that are down
         """
         if not self.event._closed:
             self._attach()
+            if problems := [*self._manager._setup.problems, *self.problems, *self._course.problems]:
+                self.event.problems = problems
             self.event.close()
-        return self._course.send(timeout)
+        return self._course.send(timeout, insist=insist)
 
     @property
     def report(self) -> Report | None:
@@ -176,6 +213,7 @@ class Job:
         log = self._log
         log.finish()
         left_out = {}
+        self._course.masking.captured.add(log.path)
         if log.path and not self.ending.error:
             self._attachments = {"log": log.path, **self._attachments}
             if log.error:
@@ -183,49 +221,3 @@ class Job:
         elif log.error:
             left_out["log"] = log.error
         attach_files(self.event, self._attachments, left_out)
-
-
-def run_command(
-    command: Sequence[str],
-    name: str | None = None,
-    *,
-    data: Mapping[str, Any] | None = None,
-    attachments: Mapping[str, str] | None = None,
-    manager: EventManager | None = None,
-    echo: bool = True,
-    quiet: bool = False,
-    pty: bool = False,
-    timeout: float | None = None,
-    kill_after: float = KILL_AFTER,
-    grace: float = GRACE,
-    max_log: int | None = None,
-) -> Job:
-    """Run a command, send one event about it, and return the job with `ending`, `event` and `report`.
-
-    Neither a command that fails or can't be started nor a failed delivery raises. Parameters as for `Job`.
-
-    :param manager: sends the event, as `record` does; by default the default manager
-    """
-    from e3_event import default_manager
-    from e3_event._config import set_up
-
-    sender = default_manager if manager is None else manager
-    set_up(sender)
-    job = Job(
-        command,
-        name,
-        manager=sender,
-        data=data,
-        attachments=attachments,
-        echo=echo,
-        quiet=quiet,
-        pty=pty,
-        timeout=timeout,
-        kill_after=kill_after,
-        grace=grace,
-        max_log=max_log,
-    )
-    with job:
-        job.run()
-        tell_of_waiting(job.event, job.send())
-    return job

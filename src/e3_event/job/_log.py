@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+    from e3_event._redaction import Redactor
+
 #: Bytes of the output that are kept, if nothing else is said.
 LIMIT = 64 << 20
 #: Pieces behind the head: more than two only where writing has failed now and then.
@@ -31,15 +33,17 @@ class Log:
 
     :param path: where the file will be; the pieces have its name and a number behind it
     :param limit: bytes to keep; 0: none, and there is no file
+    :param redactor: masks secrets in what comes through a `stream`
     :ivar path: the absolute path; empty if there is no file and will be none
     :ivar error: why there is none, or why it has not all of the output. That it was cut is said by `finish`
     :ivar total: how many bytes were written
     """
 
-    def __init__(self, path: str, limit: int = LIMIT) -> None:
+    def __init__(self, path: str, limit: int = LIMIT, redactor: Redactor | None = None) -> None:
         self.path = self.error = ""
         self.total = 0
         self._limit = limit
+        self._redactor = redactor if limit else None
         self._path = self._folder = ""  # what was made
         self._fd: int | None = None
         self._start = self._room = 0
@@ -57,7 +61,7 @@ class Log:
             self.error = f"{error.strerror}: {os.path.dirname(path)}"
 
     @classmethod
-    def temporary(cls, limit: int = LIMIT) -> Self:
+    def temporary(cls, limit: int = LIMIT, redactor: Redactor | None = None) -> Self:
         """Make one in a folder of its own in `TMPDIR`, else in `/var/tmp`, as `/tmp` is in memory on many
         machines. In that folder nobody else can make a file that looks like a piece. `remove` deletes it.
         """
@@ -70,9 +74,13 @@ class Log:
             log = cls("", 0)
             log.error = f"{error.strerror}: {parent}"
             return log
-        log = cls(os.path.join(folder, "log"), limit)
+        log = cls(os.path.join(folder, "log"), limit, redactor)
         log._folder = folder
         return log
+
+    def stream(self) -> LogStream:
+        """Return what takes one of the streams that come together here."""
+        return LogStream(self, self._redactor and self._redactor.another())
 
     def write(self, data: bytes) -> None:
         """Append."""
@@ -155,3 +163,23 @@ class Log:
         self._end()
         self._again = time.monotonic() + _PAUSE
         return not worth
+
+
+class LogStream:
+    """Takes one stream into a log: line by line and without secrets, or as it comes.
+
+    :param redactor: masks secrets, in this stream alone
+    """
+
+    def __init__(self, log: Log, redactor: Redactor | None) -> None:
+        self._log = log
+        self._redactor = redactor
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        self._log.write(self._redactor.feed(data) if self._redactor else data)
+
+    def end(self) -> None:
+        """Append what is left of it."""
+        if self._redactor:
+            self._log.write(self._redactor.finish())

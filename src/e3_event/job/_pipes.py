@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._log import Log
     from ._poll import Poll
     from ._stream import Output
+    from ._way import Way
 
 
 class Pipes:
@@ -23,24 +24,24 @@ class Pipes:
 
     :param closing: closes what is made here
     :param targets: take its stdout and stderr
-    :param stand_in: as in `Way`
+    :param way: how the command is run
     :ivar streams: its output
     :raises OSError: there are no descriptors left
     """
 
     def __init__(
-        self, closing: ExitStack, poll: Poll, targets: Sequence[Output | None], log: Log, *, stand_in: bool
+        self, closing: ExitStack, poll: Poll, targets: Sequence[Output | None], log: Log, way: Way
     ) -> None:
         self.streams: list[Stream] = []
         self._closing = closing
-        self._stand_in = stand_in
+        self._stand_in = way.stand_in
         self._ends: list[int] = []
         closing.callback(self._close_ends)
         for number, target in enumerate(targets, 1):
             reading, writing = _pipe()
             self._ends.append(writing)
-            ends_target = stand_in and number == 1  # on stderr we may have something to say
-            self.streams.append(Stream(poll, reading, target, log, ends_target=ends_target))
+            ends_target = way.ends_stdout and number == 1  # on stderr we may have something to say
+            self.streams.append(Stream(poll, reading, target, log.stream(), ends_target=ends_target))
             closing.callback(self.streams[-1].close)
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._log import Log
     from ._poll import Poll
     from ._stream import Output
+    from ._way import Way
 
 
 class Pty:
@@ -28,7 +29,7 @@ class Pty:
     :param closing: closes what is made here, and *pair*
     :param pair: the two sides of a pseudo-terminal, ours and the command's
     :param target: takes what the command writes
-    :param stand_in: as in `Way`
+    :param way: how the command is run
     :ivar streams: that one output
     :raises OSError: there are no descriptors left
     """
@@ -40,15 +41,14 @@ class Pty:
         pair: tuple[int, int],
         target: Output | None,
         log: Log,
-        *,
-        stand_in: bool,
+        way: Way,
     ) -> None:
         self._closing = closing
-        self._stand_in = stand_in
+        self._stand_in = way.stand_in
         self._open = [pair[1]]
         closing.callback(self._close)
         os.set_blocking(pair[0], False)
-        self.streams = [Stream(poll, pair[0], target, log, ends_target=stand_in)]
+        self.streams = [Stream(poll, pair[0], target, log.stream(), ends_target=way.ends_stdout)]
         closing.callback(self.streams[0].close)
         self._ours = os.dup(pair[0])  # of its own, as it is waited for on its own
         closing.callback(os.close, self._ours)

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from ._log import Log
+    from ._log import LogStream
     from ._poll import Poll
 
     class Output(Protocol):
@@ -46,7 +46,7 @@ class Stream:
     """
 
     def __init__(
-        self, poll: Poll, source: int, target: Output | None, log: Log, *, ends_target: bool = False
+        self, poll: Poll, source: int, target: Output | None, log: LogStream, *, ends_target: bool = False
     ) -> None:
         self.is_open = True
         self._poll = poll
@@ -85,6 +85,7 @@ class Stream:
             self.is_open = False
             self._poll.forget(self._source)
             os.close(self._source)
+            self._log.end()
 
     def _read(self, _is_gone: bool) -> None:
         self._move()

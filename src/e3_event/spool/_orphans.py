@@ -49,10 +49,10 @@ def adopt(
     :raises SpoolError: the spool can't take them; what is left is left for another time
     """
     count = 0
-    for path in _records(os.path.join(folder, RUNS)):
+    for path in records(os.path.join(folder, RUNS)):
         if time.monotonic() > until:
             break
-        fd = _lock(path)
+        fd = lock(path)
         if fd is not None:
             try:
                 if not (is_whole := _adopt(path, fd, put)):
@@ -64,23 +64,21 @@ def adopt(
     return count
 
 
-def running(folder: str, uid: str) -> tuple[str, Record] | None:
+def find(folder: str, uid: str) -> tuple[str, Record] | None:
     """Find what runs now, or was killed and is not adopted yet.
 
     :param folder: of the spool
     :param uid: its uid, or how that begins
     :return: the path of its record, and what that says; `None`: there is none, or more than one
     """
-    paths = list(_records(os.path.join(folder, RUNS)))
+    paths = list(records(os.path.join(folder, RUNS)))
     found = [
-        (path, record)
-        for path in paths
-        if (record := _read(path)) and str(record.data["uid"]).startswith(uid)
+        (path, record) for path in paths if (record := read(path)) and str(record.data["uid"]).startswith(uid)
     ]
     return found[0] if len(found) == 1 else None
 
 
-def _records(folder: str) -> Iterator[str]:
+def records(folder: str) -> Iterator[str]:
     """The records that are there, in the order in which they began. What belongs to none is removed."""
     try:
         names = sorted(os.listdir(folder))
@@ -96,7 +94,7 @@ def _records(folder: str) -> Iterator[str]:
                     os.unlink(path)
 
 
-def _lock(path: str) -> int | None:
+def lock(path: str) -> int | None:
     """Open a record whose process is dead, and keep others from it; `None`: it lives, or is gone."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -118,8 +116,8 @@ def _lock(path: str) -> int | None:
 
 def _adopt(path: str, fd: int, put: Callable[[Snapshot, list[Key] | None], object]) -> bool:
     """Put the event of one whose record is locked; return whether the record is whole."""
-    settled = _read(f"{path.removesuffix(RECORD)}{END}")
-    record = settled or _read(path)
+    settled = read(f"{path.removesuffix(RECORD)}{END}")
+    record = settled or read(path)
     if record is None:
         return False
     if settled is None:
@@ -156,7 +154,7 @@ def _keep_aside(folder: str, path: str, report_damage: Callable[[str], object]) 
     report_damage(f"the record of run {own} is damaged, so that its event is lost; see quarantine")
 
 
-def _read(path: str) -> Record | None:
+def read(path: str) -> Record | None:
     """Read a record; `None`: it is not there, or damaged."""
     import msgspec
 

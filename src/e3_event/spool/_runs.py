@@ -36,17 +36,17 @@ class Run:
     across containers, where the number of a process tells nothing.
 
     :param record: what it says, in the form of `Record`
+    :ivar snapshot_id: of the one event that it ends in
     :ivar log: path for a file of its output
+    :ivar copies: how the paths of files for that event can begin, which go with the record
     """
 
     def __init__(self, path: str, fd: int, record: dict[str, Any]) -> None:
         self._path, self._fd, self._record = path, fd, record
         self._pid = os.getpid()
+        self.snapshot_id: str = record["snapshot_id"]
         self.log = log_of(path)
-
-    def snapshot(self, event: Event) -> Snapshot:
-        """Take the snapshot of the event that the run ends in; it has the same id each time."""
-        return Snapshot(event, self._record["snapshot_id"])
+        self.copies = f"{path.removesuffix(RECORD)}.copy-"
 
     def end(self) -> None:
         """Forget it: its event is kept, or has arrived."""
