@@ -16,16 +16,30 @@ class _Lazy:
     prepare: Callable[[], object] | None = None
 
     def __getattr__(self, name: str) -> object:
-        return getattr(load(), name)
+        try:
+            return getattr(load(), name)
+        except (OSError, ImportError):  # there is no descriptor left to load it with
+            return _say_nothing
+
+
+def _say_nothing(*_: object, **__: object) -> None:
+    """In place of what can't be had; it is no reason to end what we are at."""
 
 
 def load() -> Logger:
-    """Return the logger itself."""
+    """Return the logger itself.
+
+    :raises OSError, ImportError: there is no descriptor left to load it with
+    """
     import logging
 
     prepare, _lazy.prepare = _lazy.prepare, None
     if prepare is not None:
-        prepare()
+        try:
+            prepare()
+        except (OSError, ImportError):
+            _lazy.prepare = prepare
+            raise
     return logging.getLogger("e3.event")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import click
-
 from e3_event._render import plain
 
 from ._terminal import say
@@ -39,6 +37,8 @@ class _Lines(logging.Handler):
     def clear(self) -> None:
         """Clear the line that is written to."""
         if self.over_a_bar:
+            import click
+
             click.echo("\r\033[2K", nl=False, err=True)
 
 
@@ -56,6 +56,8 @@ class _Warnings(_Lines):
 
 class _Records(_Lines):
     def emit(self, record: logging.LogRecord) -> None:
+        import click
+
         self.clear()
         for line in record.getMessage().splitlines():
             click.echo(plain(line), err=True)

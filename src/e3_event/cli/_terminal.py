@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def say(text: str, who: str = "e3-event") -> None:
-    """Write one line to stderr; that there is nobody to read it is no error."""
-    from e3_event._render import plain
-
+    """Write one line to stderr; that there is nobody to read it, or no descriptor left, is no error."""
     try:
+        from e3_event._render import plain
+
         sys.stderr.write(f"{who}: {plain(' '.join(text.split()))}\n")
         sys.stderr.flush()
-    except OSError:
+    except (OSError, ImportError):
         pass
 
 
