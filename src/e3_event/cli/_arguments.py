@@ -164,10 +164,7 @@ RUN = (
         is_flag=True,
     ),
     Option(
-        ("--pty",),
-        "pty",
-        "Give COMMAND a terminal of its own, so that it writes as to one.",
-        is_flag=True,
+        ("--pty",), "pty", "Give COMMAND a terminal of its own, so that it writes as to one.", is_flag=True
     ),
     Option(
         ("--timeout",),
@@ -214,12 +211,7 @@ RUN = (
         take=take_duration_or_0,
         default="0",
     ),
-    Option(
-        ("--start-event",),
-        "start_event",
-        "Also send an event when COMMAND begins.",
-        is_flag=True,
-    ),
+    Option(("--start-event",), "start_event", "Also send an event when COMMAND begins.", is_flag=True),
     Option(
         ("--require-delivery",),
         "require_delivery",

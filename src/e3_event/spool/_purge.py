@@ -12,6 +12,7 @@ from ._events import CONFIGURED, select, small_of
 from ._expiry import expire
 from ._key import REFRESH
 from ._pending import open_deliveries, untold
+from ._room import CHUNK
 from ._subscriptions import Lane, audiences, checked, load, members_of, save
 from ._walk import first_since
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from ._subscriptions import Subscription, Subscriptions
 
     Progress = Callable[[int, int], None]
-
-#: Events that are looked at, and removed, with one commit.
-CHUNK = 500
 
 
 class Purged(NamedTuple):

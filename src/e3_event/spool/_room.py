@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._purge import Progress, Purge, Purged
     from ._subscriptions import Subscriptions
 
-#: Events after which some of what can go is purged.
+#: Events that are looked at, and removed, with one commit.
 CHUNK = 500
 #: Seconds after which a search that found nothing to remove is worth another try.
 _PATIENCE = 10.0
