@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple
 
 from e3_event._errors import EventError
 
-from ._values import shown
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -49,11 +47,15 @@ def take_redaction(table: Table) -> RedactConfig:
 
 def _scope(value: Any) -> Scope:
     if value not in SCOPES:
+        from ._values import shown
+
         raise EventError(f'"captured", "all" or "nothing" is needed, not {shown(value)}')
     return value  # type: ignore[no-any-return]  # it is one of them
 
 
 def _variables(value: Any) -> tuple[str, ...]:
+    from ._values import shown
+
     if not isinstance(value, list):
         raise EventError(f"a list of names of variables is needed, not {shown(value)}")
     for name in value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -20,6 +21,7 @@ _COMPLETING = "_E3_EVENT_COMPLETE"
 
 def main(args: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
+    gc.disable()  # while a subcommand is loaded, which is no garbage
     _open_standard_streams()
     prepare(_listen)
     sys.exit(_main(sys.argv[1:] if args is None else args))

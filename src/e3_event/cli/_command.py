@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib import import_module
 
@@ -86,6 +87,7 @@ def command(config: str | None) -> None:
 
 def call(args: Sequence[str]) -> int:
     """Call the subcommand that these arguments want, and return its exit code; bad usage is told."""
+    gc.enable()
     load()  # so that we hear of what is logged
     color = False if os.environ.get("NO_COLOR") else None
     try:

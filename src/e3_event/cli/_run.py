@@ -42,7 +42,6 @@ def run(
     :param options: what is not given is as usual: the fields of `Way` and the other arguments of `Job`
     :return: the exit code
     """
-    gc.disable()  # nothing of what is loaded now is garbage
     from e3_event.job import Ending, Job, Way
 
     manager = EventManager()
