@@ -20,7 +20,7 @@ from .tasks import make_event
 #: Who was owed the events of such a spool.
 HANDLER = Key("bench")
 #: What says how a spool's rows look.
-_FORMS = ("_schema", "_stored", "_events", "_deliveries", "_subscriptions")
+_FORMS = ("_schema", "_stored", "_storing", "_events", "_deliveries", "_subscriptions")
 _CHUNK = 10_000
 
 

@@ -60,9 +60,9 @@ def _trust_json() -> None:
     """Read a dump as the json module reads it."""
     import json
 
-    from e3_event import _codec, _event
+    from e3_event import _dump, _event
 
-    vars(_event)["_decode_dump"] = lambda raw, origin: _codec.Dump(**json.loads(raw))
+    vars(_event)["_decode_dump"] = lambda raw, origin: _dump.Dump(**json.loads(raw))
 
 
 VARIANTS: dict[str, Callable[[], None]] = {

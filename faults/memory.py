@@ -26,7 +26,7 @@ PUTS = 15
 #: Have the C library keep nothing that was freed: the limit is to be felt at once.
 _FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
 #: Where a process died, as faulthandler tells it.
-_ENCODING = re.compile(r"Current thread .*\n +File .*spool/_stored.py\", line \d+ in encode_")
+_ENCODING = re.compile(r"Current thread .*\n +File .*spool/_json.py\", line \d+ in _?encode")
 #: Where control groups of the first and of the second kind have their limit.
 _GROUPS = (
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e3_event import Event, EventError
-from e3_event._codec import MAX_DEPTH, as_text, encode, jsonable
+from e3_event._codec import MAX_DEPTH, as_text, jsonable
+from e3_event._dump import encode
 
 scalars = (
     st.none()

@@ -8,7 +8,10 @@ import json
 import logging
 import os
 import pickle
+import subprocess
+import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from typing import Any
 import pytest
 
 from e3_event import Attachment, E3Error, Event, EventError, Snapshot, unique_id
+from e3_event._ids import _first
 from e3_event.handler_tools import attachments, snapshot_id
 
 
@@ -129,6 +133,31 @@ def test_a_formatter_replaces_its_key() -> None:
 def test_what_is_no_date_stays_as_it_is(value: Any) -> None:
     shown = Event("x").format_date("k", value)
     assert shown == {"k": value} or value != value
+
+
+def test_the_first_ids_of_a_process_are_as_the_later_ones() -> None:
+    code = (
+        "import sys; from e3_event import unique_id\n"
+        "print(unique_id(), 'uuid' in sys.modules, *(unique_id() for _ in range(30)), 'uuid' in sys.modules)"
+    )
+    before = time.time_ns() // 1_000_000
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, is_loaded, *others, is_loaded_later = done.stdout.split()
+    assert (is_loaded, is_loaded_later) == ("False", "True")
+    ids = [first, *others]
+    assert ids == sorted(set(ids))
+    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in ids} == {(7, uuid.RFC_4122)}
+    assert {str(uuid.UUID(one)) for one in ids} == set(ids)
+    assert before <= uuid.UUID(first).int >> 80 <= time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize("rest", [0, 1, 244, 999_999])
+def test_a_first_id_has_its_time_and_random_bits_in_their_places(rest: int) -> None:
+    made = uuid.UUID(_first(1_700_000_000_123_000_000 + rest, b"\xff" * 8))
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+    assert made.int >> 80 == 1_700_000_000_123
+    assert made.int >> 64 & 0xFFF == rest * 4096 // 1_000_000
+    assert made.int & (1 << 62) - 1 == (1 << 62) - 1
 
 
 def test_ids_are_new_and_sorted_by_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from e3_event._files import MAX_NAME, open_regular, read_bytes, safe_name, write_atomic
+from e3_event._files import (
+    MAX_NAME,
+    digest_of,
+    open_regular,
+    read_bytes,
+    safe_name,
+    sha1_of,
+    sha256_of,
+    write_atomic,
+)
 from e3_event.testing import HOSTILE
 
 any_text = st.text(st.characters() | st.sampled_from("/\\.%~:\0 A")) | st.sampled_from(HOSTILE)
@@ -120,3 +130,16 @@ def test_a_pipe_that_gives_its_content_in_pieces_is_read_to_its_end() -> None:
         assert read_bytes(f"/dev/fd/{reading}") == b"first second"
     finally:
         os.close(reading)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"log"])
+def test_digests_are_those_of_the_content_from_where_it_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"before" + content)
+    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert (digest_of("sha1", content), digest_of("sha256", content)) == (sha1, sha256)
+    for digest, wanted in ((sha1_of, sha1), (sha256_of, sha256)):
+        with open_regular(str(path)) as file:
+            file.seek(len(b"before"))
+            assert digest(file) == wanted

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e3_event._redact import _PLAIN, _SHORTEST, MASK, SHAPES, redact, redact_command
+from e3_event._redact import _PLAIN, _SHORTEST, MASK, SHAPES, _pattern, redact, redact_command
 from redaction.examples import ORDINARY, PIECES, SECRETS, masked, plain, secrets_in
 
 
@@ -91,3 +91,17 @@ def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
 def test_arguments_are_masked_by_what_stands_before_them(command: list[str], shown: list[str]) -> None:
     assert redact_command(command) == shown
     assert redact_command(shown) == shown
+
+
+def test_no_pattern_is_compiled_for_what_has_no_trigger() -> None:
+    _pattern.cache_clear()
+    assert redact_command(["./nightly-build.sh", "--jobs", "4", "target=all of it"])[1] == "--jobs"
+    assert _pattern.cache_info().currsize == 0
+    assert redact("secret=hunter2hunter2") == f"secret={MASK}"
+    assert _pattern.cache_info().currsize > 0
+
+
+@pytest.mark.parametrize("name", ["pa\u017f\u017fword", "API_\u212aEY", "pr\u0131vate_key"])
+def test_letters_that_count_as_others_hide_no_name(name: str) -> None:
+    assert redact(f"{name}=hunter2hunter2") == f"{name}={MASK}"
+    assert redact_command([f"{name}=hunter2hunter2"]) == [f"{name}={MASK}"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._attachment import Attachment
 from ._errors import DeliveryError, E3Error, EventError, RejectedError
-from ._event import Event, Snapshot, logger
+from ._event import Event, Snapshot
 from ._handler import EventHandler
 from ._ids import unique_id
 from ._manager import FLUSH_TIMEOUT, HANDLERS_VAR, EventManager
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ._logger import logger
     from ._report import Outcome, Report
     from .job import CompletedRun
 
@@ -171,7 +172,11 @@ def child_variables() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Outcome", "Report"):  # loaded when first used: they bring msgspec
+    if name == "logger":  # brings logging
+        from ._logger import load
+
+        return load()
+    if name in ("Outcome", "Report"):  # loaded when first used: they bring typing
         from . import _report
 
         return getattr(_report, name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 
 from ._errors import EventError
 from ._files import open_regular, sha1_of
+from ._logger import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     #: What tells that a file is untouched: device, inode, size in bytes, mtime in ns.
     Stamp = tuple[int, int, int, int]
-
-logger = logging.getLogger("e3.event")
 
 #: A file changed less than this (in ns) before it was hashed may change again without a new mtime.
 _MTIME_GRAIN = 50_000_000

@@ -61,7 +61,7 @@ class Attempt:
 
 @functools.cache
 def report_types() -> tuple[type[Report], type[Outcome]]:
-    """Load them when they are first needed (they bring msgspec), at the cost of one import statement."""
+    """Load them when they are first needed (they bring typing), at the cost of one import statement."""
     from ._report import Outcome, Report
 
     return Report, Outcome

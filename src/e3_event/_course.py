@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
 
 from ._attempt import Attempt
+from ._logger import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ._masking import Masking
     from ._report import Report
     from .spool._runs import Run
-
-logger = logging.getLogger("e3.event")
 
 
 class Course:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 
 from ._attachment import Attachment, look_at
+from ._codec import jsonable
 from ._errors import EventError
 from ._files import read_bytes, safe_name, write_atomic
 from ._ids import unique_id
+from ._logger import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, Self
 
-    from ._codec import Dump
-
-logger = logging.getLogger("e3.event")
+    from ._dump import Dump
 
 #: Data keys that have a fixed meaning. Programs may set them; other keys are theirs alone.
 RESERVED_KEYS = (
@@ -33,19 +32,10 @@ STATUSES = ("ok", "failed", "timeout", "aborted", "cancelled", "skipped", "runni
 _TIMES = ("begin_time", "end_time")
 
 
-def _jsonable(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The codec's. It loads at the first call, as it brings msgspec, and then takes this place."""
-    global _jsonable
-    from ._codec import jsonable
-
-    _jsonable = jsonable
-    return jsonable(data)
-
-
 def _decode_dump(raw: bytes, origin: str) -> Dump:
-    """The codec's, as `_jsonable`."""
+    """That of `_dump`. It loads at the first call, as it brings msgspec, and then takes this place."""
     global _decode_dump
-    from ._codec import decode_dump
+    from ._dump import decode_dump
 
     _decode_dump = decode_dump
     return decode_dump(raw, origin)
@@ -243,9 +233,9 @@ class Event:
         :raises EventError: JSON can't hold a value (says which key), or the file can't be written (says why);
             nothing is left behind
         """
-        from ._codec import VERSION, Dump, encode
+        from ._dump import VERSION, Dump, encode
 
-        data, marked = _jsonable(self.as_dict())
+        data, marked = jsonable(self.as_dict())
         if marked:
             raise EventError(
                 f"{self!r} can't be dumped: JSON can't hold the value of `{marked[0]}`; give it as text or"
@@ -253,7 +243,7 @@ class Event:
             )
         attachments = self.get_attachments()
         for name, attachment in attachments.items():
-            if _jsonable({name: attachment})[1]:
+            if jsonable({name: attachment})[1]:
                 raise EventError(f"{self!r} can't be dumped: name or path of attachment {name!r} is no UTF-8")
         times = {key: self._data[key] for key in _TIMES if isinstance(self._data.get(key), float)}
         dump = Dump(data, attachments, self._closed, times=times, version=VERSION)
@@ -313,7 +303,7 @@ class Snapshot(Event):
     def __init__(self, event: Event, snapshot_id: str | None = None) -> None:
         attachments = event._attachments.copy()  # other threads may add to it
         present, changed, left_out = look_at(attachments) if attachments else ({}, [], {})
-        data, as_text = _jsonable(event._data.copy())
+        data, as_text = jsonable(event._data.copy())
         state = self.__dict__
         state["_data"] = data
         state["_apart"] = None
@@ -365,7 +355,7 @@ class Snapshot(Event):
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `as_dict` of the event gave when the snapshot was made."""
-        return _jsonable(self._shown)[0]
+        return jsonable(self._shown)[0]
 
     @classmethod
     def load(cls, json_filename: str | os.PathLike[str]) -> Self:
@@ -384,17 +374,17 @@ def _shows_its_data(cls: type[Event]) -> bool:
 
 def _shown_apart(event: Event, changed: list[str], left_out: dict[str, str]) -> dict[str, Any]:
     """What an event shows, with marks for what is not as it was given."""
-    shown, as_text = _jsonable(event.as_dict())
+    shown, as_text = jsonable(event.as_dict())
     for key, value in (
         ("sent_as_text", as_text),
         ("attachments_changed", changed),
         ("attachments_left_out", left_out),
     ):
         if value:
-            shown.setdefault(key, _jsonable({key: value})[0][key])  # names may hold anything
+            shown.setdefault(key, jsonable({key: value})[0][key])  # names may hold anything
     return shown
 
 
 def _copied(value: Any) -> Any:
     """Return a list or dictionary as a copy, so that no handler changes what the next one reads."""
-    return _jsonable({"": value})[0][""] if type(value) in (list, dict) else value
+    return jsonable({"": value})[0][""] if type(value) in (list, dict) else value

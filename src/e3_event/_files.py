@@ -17,8 +17,13 @@ _BAD = frozenset('/\\:*?"<>|%~\x7f') | {chr(code) for code in range(32)}
 _DEVICES = frozenset(
     ["CON", "PRN", "AUX", "NUL"] + [f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10)]
 )
-_HARMLESS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*").fullmatch
+_HARMLESS = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _DIGEST = 32  # hex digits of SHA-256 that stand for the tail of a long name
+#: Digests of no bytes at all: many logs are empty, and hashlib takes long to load.
+_OF_NOTHING = {
+    "sha1": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+}
 _BLOCK = 1 << 16  # bytes
 #: How each file is opened: as bytes, and not for the programs that this process starts.
 _PRIVATE = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -32,7 +37,7 @@ def safe_name(name: str, limit: int = MAX_NAME) -> str:
     Two different names never become one (names on a case-insensitive file system aside).
     """
     encoded = name
-    if not _HARMLESS(name):
+    if not re.fullmatch(_HARMLESS, name):
         encoded = "".join(_percent(c) if c in _BAD or _invisible(c) else c for c in name)
         if encoded[:1] == ".":
             encoded = "%2E" + encoded[1:]
@@ -122,8 +127,28 @@ def read_bytes(path: str) -> bytes:
         os.close(fd)
 
 
+def sha256_of(file: BufferedReader) -> str:
+    """Return the SHA-256 (hex) of what is left to read of *file*."""
+    return _digest_of_file("sha256", file)
+
+
 def sha1_of(file: BufferedReader) -> str:
     """Return the SHA-1 (hex) of what is left to read of *file*."""
+    return _digest_of_file("sha1", file)
+
+
+def _digest_of_file(kind: str, file: BufferedReader) -> str:
+    if not file.peek(1):
+        return _OF_NOTHING[kind]
     import hashlib
 
-    return hashlib.file_digest(file, "sha1").hexdigest()
+    return hashlib.file_digest(file, kind).hexdigest()
+
+
+def digest_of(kind: str, content: bytes) -> str:
+    """Return the SHA-1 or SHA-256 (hex) of bytes."""
+    if not content:
+        return _OF_NOTHING[kind]
+    import hashlib
+
+    return hashlib.new(kind, content, usedforsecurity=False).hexdigest()

@@ -67,7 +67,7 @@ def _followed(
             outcomes.append(_what_became(outcome, standing, problem, spool.clock()))
         else:
             outcomes.append(outcome)
-    return msgspec.structs.replace(report, outcomes=tuple(outcomes))
+    return report._replace(outcomes=tuple(outcomes))
 
 
 def flush(manager: EventManager, front: EventHandler, timeout: float) -> bool:
@@ -162,7 +162,7 @@ def _what_became(outcome: Outcome, standing: Standing, problem: str, now: float)
     :param problem: why the spool could not be used
     """
     delivery, lane = standing
-    change = functools.partial(msgspec.structs.replace, outcome)
+    change = functools.partial(outcome._replace)
     if delivery is not None:
         change = functools.partial(change, duration=delivery.duration)
         if delivery.state in (State.DELIVERED, State.SKIPPED):

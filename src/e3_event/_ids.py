@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
+
+#: After so many ids the generator is worth its loading.
+_FEW = 10
+_count = 0
+
 
 def unique_id() -> str:
     """Return a new globally unique id: a UUIDv7 as text, so that ids sort by the time of their making.
@@ -13,11 +21,27 @@ def unique_id() -> str:
 
 
 def _uuid7() -> object:
-    """Load the generator at the first call (as costly as the rest of the package) and take its place."""
-    global _uuid7
+    """Make the first ids. Then the generator, which is faster but costly to load, takes this place."""
+    global _uuid7, _count
+    _count += 1
+    if _count <= _FEW and "uuid_utils" not in sys.modules:
+        return _first(time.time_ns(), os.urandom(8))
     try:
         from uuid import uuid7  # type: ignore[attr-defined,unused-ignore]  # Python 3.14
     except ImportError:
         from uuid_utils import uuid7
     _uuid7 = uuid7
     return uuid7()
+
+
+def _first(now: int, random: bytes) -> str:
+    """Make an id of a time, which takes the first 60 bits beside the version, and random bits.
+
+    :param now: nanoseconds since the epoch
+    :param random: 8 bytes
+    """
+    milliseconds, rest = divmod(now, 1_000_000)
+    fraction = (rest << 12) // 1_000_000  # RFC 9562, section 6.2, method 3
+    last = 0b10 << 62 | int.from_bytes(random, "big") >> 2
+    text = f"{milliseconds:012x}7{fraction:03x}{last:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

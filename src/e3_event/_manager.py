@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 
@@ -10,6 +9,7 @@ from . import _plugins
 from ._attempt import Attempt, report_types
 from ._errors import DeliveryError, EventError
 from ._event import Event
+from ._logger import logger
 from ._record import Recording
 
 TYPE_CHECKING = False
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ._handler import EventHandler
     from ._report import Outcome, Report
     from .job import CompletedRun
-
-logger = logging.getLogger("e3.event")
 
 #: The environment variable that shares handlers between processes.
 HANDLERS_VAR = "E3_EVENT_HANDLERS"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from ._errors import EventError
 from .handler import BUILT_IN
 
@@ -24,7 +22,7 @@ def find(name: str) -> type[EventHandler]:
     """
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        built_in: type[EventHandler] = getattr(import_module(module), attribute)
+        built_in: type[EventHandler] = getattr(__import__(module, fromlist=[attribute]), attribute)
         return built_in
     point = _entry_points().get(name)
     if point is None:

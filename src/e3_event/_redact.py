@@ -181,17 +181,33 @@ def redact(text: str) -> str:
     """Return *text* with what has the form of a secret replaced by `[redacted]`."""
     if len(text) < _SHORTEST and _PLAIN.issuperset(text):
         return text
-    for pattern, mask in _patterns():
-        text = pattern.sub(mask, text)
+    low = text.lower() if text.isascii() else None  # else more than its small letter may match a letter
+    for name, triggers in _triggers():
+        if low is None or any(trigger in low for trigger in triggers):
+            pattern, mask = _pattern(name)
+            text = pattern.sub(mask, text)
     return text
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Compile the shapes, each with what takes the place of a match; costs some 10 ms."""
-    return [
-        (re.compile(shape), rf"\g<keep>{MASK}" if "(?P<keep>" in shape else MASK) for shape in SHAPES.values()
-    ]
+def _triggers() -> list[tuple[str, list[str]]]:
+    """Shape -> its triggers in small letters."""
+    return [(name, [trigger.lower() for trigger in TRIGGERS[name]]) for name in SHAPES]
+
+
+@cache
+def _pattern(name: str) -> tuple[re.Pattern[str], str]:
+    """Compile a shape, with what takes the place of a match; all together take some 10 ms."""
+    shape = SHAPES[name]
+    return re.compile(shape), rf"\g<keep>{MASK}" if "(?P<keep>" in shape else MASK
+
+
+def may_name(text: str) -> bool:
+    """May the name of a secret be in this? If there is no trigger, no pattern need be compiled, which takes
+    long.
+    """
+    low = text.lower()
+    return not text.isascii() or any(trigger in low for trigger in OF_NAMES)
 
 
 def redact_command(command: Sequence[str]) -> list[str]:
@@ -215,13 +231,15 @@ def _redact_argument(argument: str, before: str, letter: str, users: Sequence[st
     :param letter: option of the program whose value is a secret, as in `-psecret`
     :param users: options of the program whose value is `user:password`
     """
-    named = re.fullmatch(_NAMED_ARGUMENT, argument, re.DOTALL) if "=" in argument else None
+    named = None
+    if "=" in argument and may_name(argument):
+        named = re.fullmatch(_NAMED_ARGUMENT, argument, re.DOTALL)
     if named:
         return named[1] + MASK
     if letter and argument.startswith(letter) and len(argument) > 2:
         return letter + MASK
     behind = before.startswith("-") and not argument.startswith("-")
-    if behind and (before == letter or re.fullmatch(_NAMED_OPTION, before)):
+    if behind and (before == letter or (may_name(before) and re.fullmatch(_NAMED_OPTION, before))):
         return MASK
     user, colon, password = argument.partition(":")
     if before in users and password:

@@ -65,7 +65,7 @@ def _value(key: str, value: Any) -> str:
         import shlex
 
         return shlex.join(str(argument) for argument in value)
-    from ._codec import encode
+    from ._dump import encode
 
     return encode(value).decode()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(NamedTuple):
     """What one handler did with an event.
 
     :ivar handler: name of the handler in its manager; `spool` for the spool of `record` and the command
@@ -28,7 +28,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     duration: float = 0.0
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(NamedTuple):
     """What became of an event, for each handler.
 
     :ivar name: the event's name

@@ -9,7 +9,7 @@ import mimetypes
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._codec import encode
+from ._dump import encode
 from ._errors import EventError
 from ._files import open_regular, safe_name, write_atomic
 from ._handler import decode_fields, encode_fields

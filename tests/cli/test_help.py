@@ -14,7 +14,7 @@ import click
 import pytest
 
 from cli.command import COMMAND, DEADLINE, e3_event
-from e3_event.cli import COMMANDS, command
+from e3_event.cli._command import COMMANDS, command
 
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text()
 

@@ -123,8 +123,8 @@ def test_every_form_of_a_secret_is_named(shape: str) -> None:
 
 
 CONFIGURATION = {
-    "`[spool]`": SpoolConfig.__struct_fields__,
-    "`[redact]`": RedactConfig.__struct_fields__,
+    "`[spool]`": SpoolConfig._fields,
+    "`[redact]`": RedactConfig._fields,
     "`[handlers.NAME]`": (*HANDLER_KEYS, "any other"),
     "`retry`": RetryPolicy.__struct_fields__,
 }

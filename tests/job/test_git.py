@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from e3_event.job._git import _is_ref, head_of
+from e3_event.job._git import _REF, head_of
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -320,7 +321,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_a_name_of_a_ref_is_what_git_takes_for_one(name: str) -> None:
     taken = subprocess.run(["git", "check-ref-format", name], check=False).returncode == 0
-    assert bool(_is_ref(name)) == (taken and name.startswith("refs/"))
+    assert bool(re.fullmatch(_REF, name)) == (taken and name.startswith("refs/"))
 
 
 def quickly(look: Callable[[], object]) -> object:

@@ -13,9 +13,10 @@ from e3_event import Event
 from e3_event._errors import SpoolError, SpoolFullError
 from e3_event.spool import Key, Spool
 from e3_event.spool._deliveries import Delivery, State
+from e3_event.spool._key import REFRESH
+from e3_event.spool._purge import Purge
 from e3_event.spool._queue import Queue
-from e3_event.spool._room import _PATIENCE, Room
-from e3_event.spool._subscriptions import REFRESH
+from e3_event.spool._room import _PATIENCE
 from e3_event.testing import Clock
 
 MIB = 1 << 20
@@ -298,14 +299,14 @@ def test_giving_up_ends_where_somebody_comes_back_meanwhile(
     clock.advance(31 * DAY)
     spool.purge()
     clock.advance(2 * REFRESH)
-    back, give_up, given = spool.queue(number), Room._give_up, []
+    back, give_up, given = spool.queue(number), Purge._give_up, []
 
-    def and_come_back(room: Room, *arguments: Any) -> tuple[int, bool]:
+    def and_come_back(room: Purge, *arguments: Any) -> tuple[int, bool]:
         given.append(give_up(room, *arguments))
         assert back.has_lease or back.acquire()
         return given[-1]
 
-    monkeypatch.setattr(Room, "_give_up", and_come_back)
+    monkeypatch.setattr(Purge, "_give_up", and_come_back)
     spool.purge()
     assert [count > 0 for count, _ in given] == [True, False]
     left = 5000 - given[0][0]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,9 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cli.command import kept
 from e3_event import Event
+from e3_event._codec import jsonable
+from e3_event.spool import _json
 from e3_event.spool._blobs import Capture
-from e3_event.spool._stored import encode_plain, encode_snapshot
+from e3_event.spool._storing import encode_plain, encode_snapshot
 
 values = st.one_of(
     st.text(st.characters(codec=None), max_size=20),
@@ -72,3 +78,26 @@ def test_a_class_that_shows_itself_otherwise_takes_the_long_way() -> None:
 
     assert encode_plain(event) is None
     assert stored_in_full(event)["shown"]["name"] == "BUILD"
+
+
+@given(st.recursive(values, lambda inner: st.dictionaries(st.text(max_size=4), inner, max_size=3)))
+def test_both_encoders_give_the_same(value: Any) -> None:
+    plain, _ = jsonable({"value": value})
+    assert msgspec.json.decode(_json._text(plain).encode()) == plain
+    texts = [text for text in (*plain, *plain.values()) if isinstance(text, str)]
+    assert _json._text(texts).encode() == msgspec.json.encode(texts)  # what is searched for in them
+
+
+def test_only_who_puts_many_events_loads_msgspec(tmp_path: Path) -> None:
+    code = (
+        "import sys; from e3_event import Event; from e3_event.spool import Spool\n"
+        f"spool = Spool({str(tmp_path / 'spool')!r})\n"
+        "spool.put(Event('first')); print('msgspec' in sys.modules)\n"
+        "for number in range(100): spool.put(Event('later', number=number))\n"
+        "print('msgspec' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+    found = kept(tmp_path / "spool")
+    assert [event["number"] for event in found[:-1]] == list(range(99, -1, -1))
+    assert found[-1]["name"] == "first"

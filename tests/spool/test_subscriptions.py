@@ -9,7 +9,8 @@ import pytest
 from e3_event import Event
 from e3_event._errors import SpoolError
 from e3_event.spool import Key, Spool
-from e3_event.spool._subscriptions import LEASE, REFRESH, Lane, load, save
+from e3_event.spool._key import REFRESH
+from e3_event.spool._subscriptions import LEASE, Lane, load, save
 from e3_event.testing import Clock
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from e3_event._errors import EventError
+from e3_event._logger import logger
 from e3_event._manager import HANDLERS_VAR
 
 from ._folders import user_folder
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from e3_event._manager import EventManager
 
     from ._file import Config
-
-logger = logging.getLogger("e3.event")
 
 #: The environment variable that names the configuration file.
 CONFIG_VAR = "E3_EVENT_CONFIG"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import stat
@@ -11,6 +10,7 @@ import msgspec
 
 from e3_event import _plugins
 from e3_event._errors import EventError
+from e3_event._logger import logger
 from e3_event._redact import redact
 from e3_event._retry import DEADLINE, RetryPolicy
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from e3_event._handler import EventHandler
 
     from ._document import Table
-
-logger = logging.getLogger("e3.event")
 
 #: Keys of a handler's table that are ours; the others are arguments of its constructor.
 HANDLER_KEYS = ("type", "retry", "order", "rate", "deadline", "when")

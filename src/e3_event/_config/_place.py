@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
-
-import msgspec
+from typing import NamedTuple
 
 from e3_event._errors import EventError, SpoolError
+from e3_event._logger import logger
 from e3_event._manager import HANDLERS_VAR, entries_of
 from e3_event._plugins import find
 
@@ -19,13 +18,11 @@ if TYPE_CHECKING:
     from e3_event.handler.spool import SpoolHandler
     from e3_event.spool import Spool
 
-logger = logging.getLogger("e3.event")
-
 #: Survives a reboot, and is there for every user.
 FALLBACK = "/var/tmp"  # noqa: S108  what lies in it is checked to be the user's own
 
 
-class SpoolConfig(msgspec.Struct, frozen=True, kw_only=True):
+class SpoolConfig(NamedTuple):
     """Where snapshots wait.
 
     :ivar path: the folder; `None` is the user's own

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from e3_event._errors import EventError
-
-from ._values import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +21,10 @@ if TYPE_CHECKING:
 #: In what secrets can be masked: in what we capture, such as the log of a command; also in the data that
 #: programs set and in the files that they attach; in none of it.
 SCOPES: tuple[Scope, ...] = ("captured", "all", "nothing")
-_NAME = re.compile(r"[^=$\s\0]+")
+_NAME = r"[^=$\s\0]+"
 
 
-class RedactConfig(msgspec.Struct, frozen=True, kw_only=True):
+class RedactConfig(NamedTuple):
     """What is masked.
 
     :ivar scope: in what, one of `SCOPES`
@@ -51,15 +47,19 @@ def take_redaction(table: Table) -> RedactConfig:
 
 def _scope(value: Any) -> Scope:
     if value not in SCOPES:
+        from ._values import shown
+
         raise EventError(f'"captured", "all" or "nothing" is needed, not {shown(value)}')
     return value  # type: ignore[no-any-return]  # it is one of them
 
 
 def _variables(value: Any) -> tuple[str, ...]:
+    from ._values import shown
+
     if not isinstance(value, list):
         raise EventError(f"a list of names of variables is needed, not {shown(value)}")
     for name in value:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
             raise EventError(
                 f'the name of a variable is needed, such as "DB_URL" or "DEPLOY_*", not {shown(name)}'
             )

@@ -18,7 +18,7 @@ _BYTES = {
     **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", 1)},
     **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", 1)},
 }
-_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([a-z]+)", re.ASCII | re.IGNORECASE)
+_QUANTITY = r"(?ai:(\d{1,15}(?:\.\d{1,9})?) ?([a-z]+))"
 
 
 def duration(value: Any) -> float:
@@ -44,7 +44,7 @@ def size(value: Any) -> int:
 def _quantity(value: Any, units: dict[str, float], wanted: str) -> float:
     number = math.nan
     if isinstance(value, str):
-        found = _QUANTITY.fullmatch(value.strip())
+        found = re.fullmatch(_QUANTITY, value.strip())
         if found and found[2].lower() in units:
             number = float(found[1]) * units[found[2].lower()]
     elif isinstance(value, int | float) and not isinstance(value, bool):

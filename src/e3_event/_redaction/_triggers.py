@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 #: Of each trigger one of these bytes is looked for, the first that it has: few, and rare in ordinary text.
 _ANCHORS = b":vxykhgp-ca"
+#: In a text of so many bytes, each trigger is first looked for as it is: most have none, and the patterns
+#: take long to compile.
+_SHORT = 1 << 12
 
 
 def triggers_in(low: bytes) -> Iterator[tuple[bytes, int]]:
@@ -20,6 +23,8 @@ def triggers_in(low: bytes) -> Iterator[tuple[bytes, int]]:
 
     :return: each, and where it begins
     """
+    if len(low) <= _SHORT and not any(trigger in low for trigger in _all()):
+        return
     for pattern, triggers in _watches():
         at = -1
         while match := pattern.search(low, at + 1):
@@ -30,15 +35,19 @@ def triggers_in(low: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 @cache
+def _all() -> list[bytes]:
+    """All triggers, in small letters."""
+    return sorted({trigger.lower().encode() for triggers in TRIGGERS.values() for trigger in triggers})
+
+
+@cache
 def _watches() -> list[tuple[re.Pattern[bytes], dict[bytes, list[tuple[bytes, int]]]]]:
     """A pattern for each anchor, and `{what it matches: [(trigger, how far before the match it begins)]}`.
 
     That all alternatives begin with one byte makes a pattern fast, and the fewer there are the better.
     """
     groups: dict[bytes, list[tuple[bytes, int]]] = {}
-    for trigger in sorted(
-        {trigger.lower().encode() for triggers in TRIGGERS.values() for trigger in triggers}
-    ):
+    for trigger in _all():
         last = max(0, len(trigger) - 2)  # the anchor alone would say little
         at = min(range(last, -1, -1), key=lambda at: _ANCHORS.find(trigger[at]) % 256)
         groups.setdefault(trigger[at : at + 1], []).append((trigger, at))

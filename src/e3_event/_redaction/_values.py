@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 
-from e3_event._redact import SECRET_NAME
+from e3_event._redact import SECRET_NAME, may_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: What is shorter, or one of the words, stands in ordinary text as well, and is not masked.
 SHORTEST = 6
@@ -32,17 +32,24 @@ def secrets_of(environ: Mapping[str, str], names: Iterable[str] = ()) -> dict[by
 
     :param names: further variables; `*`, `?` and `[...]` stand for what they do in names of files
     """
-    from fnmatch import fnmatchcase
-
     patterns = list(names)
     found: dict[bytes, str] = {}
     for name, value in environ.items():
-        is_named = any(fnmatchcase(name, pattern) for pattern in patterns)
-        if is_named or (re.fullmatch(SECRET_NAME, name) and not _is_file(value)):
+        if _is_named(name, patterns) or (
+            may_name(name) and re.fullmatch(SECRET_NAME, name) and not _is_file(value)
+        ):
             secret = os.fsencode(value).strip()
             if not is_trivial(secret):
                 found.setdefault(secret, name)
     return found
+
+
+def _is_named(name: str, patterns: Sequence[str]) -> bool:
+    if not patterns:
+        return False
+    from fnmatch import fnmatchcase
+
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _is_file(value: str) -> bool:

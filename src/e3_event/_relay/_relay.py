@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import random as _random
@@ -11,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from e3_event._errors import EventError, SpoolError
+from e3_event._logger import logger
 from e3_event.spool import Spool
 from e3_event.spool._subscriptions import LEASE
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._subscriber import Subscriber
-
-logger = logging.getLogger("e3.event")
 
 #: Hanging handlers with which a relay goes on; with one more it gives up.
 MOST_HANGING = 3
@@ -250,7 +248,7 @@ class Relay:
         """Look after the workers until it ends; if that fails, it ends."""
         try:
             self._look_after()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  logged, and the relay ends
             trace = None if isinstance(error, EventError) else error
             logger.error("the relay stops: %s", error, exc_info=trace)
             self._failure = error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
+from e3_event._logger import logger
 from e3_event._retry import Again, Dead, Delivered
 from e3_event.spool._deliveries import Delivery, State
 
@@ -14,8 +14,6 @@ from ._rate import Rate
 if TYPE_CHECKING:
     from e3_event._retry import Verdict
     from e3_event.spool._taken import Taken
-
-logger = logging.getLogger("e3.event")
 
 _DELIVERED = int(State.DELIVERED)  # which is packed faster than a member of an enumeration
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import random as _random
 import threading
@@ -11,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from e3_event._errors import DeliveryError, SpoolError
+from e3_event._logger import logger
 from e3_event._redact import describe
 from e3_event._retry import Again, Dead, judge, why
 from e3_event.spool._queue import LeaseLostError
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from e3_event.spool._taken import Taken
 
     from ._subscriber import Subscriber
-
-logger = logging.getLogger("e3.event")
 
 #: Most deliveries that go out at once, and how many at first.
 BATCH, FIRST_BATCH = 500, 16

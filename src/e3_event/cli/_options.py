@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from e3_event._config._redaction import SCOPES
+from e3_event import EventError
+
+from ._arguments import ATTACH, DATA, FLUSH_TIMEOUT, REDACT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, NoReturn, TypeVar
+    from typing import Any, TypeVar
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,73 +19,35 @@ if TYPE_CHECKING:
 
     from e3_event.spool import Spool
 
-
-def _data(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
-    """Decode `key=text` and `key:=JSON`; of two with one key the last counts."""
-    found: dict[str, Any] = {}
-    for item in values:
-        key, equals, value = item.partition("=")
-        typed = key.endswith(":")
-        key = key.removesuffix(":") if typed else key
-        if not key or not equals:
-            raise click.BadParameter(f"{item!r}: write it as key=text or key:=JSON")
-        found[key] = _json(item, value) if typed else value
-    return found
+    from ._arguments import Option
 
 
-def _json(item: str, value: str) -> Any:
-    try:
-        return json.loads(value, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise click.BadParameter(
-            f"{item!r}: what stands behind := is no JSON ({error}); key=text takes any text"
-        ) from error
+def option(one: Option) -> Callable[[F], F]:
+    """An option as click has it."""
+
+    def decode(_ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+        try:
+            return value if one.take is None else one.take(value)
+        except EventError as error:
+            raise click.BadParameter(error.messages[-1]) from error
+
+    further: dict[str, Any] = {"is_flag": True} if one.is_flag else {"metavar": one.metavar}
+    if one.choices:
+        further["type"] = click.Choice(one.choices)
+    if one.default is not None:
+        further |= {"default": one.default, "show_default": True}
+    return click.option(*one.names, one.key, help=one.help, multiple=one.is_list, callback=decode, **further)
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
+def options(several: Sequence[Option]) -> Callable[[F], F]:
+    """Likewise several, in their order."""
 
+    def decorate(function: F) -> F:
+        for one in reversed(several):
+            function = option(one)(function)
+        return function
 
-def _attachments(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
-    """Decode `name=path`; of two with one name the last counts."""
-    found = {}
-    for item in values:
-        name, _, path = item.partition("=")
-        if not name or not path:
-            raise click.BadParameter(f"{item!r}: write it as name=path")
-        found[name] = path
-    return found
-
-
-def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """Decode a time such as `30s`, `10m` or `2d` (or a number of seconds) into seconds."""
-    if value is None:
-        return None
-    from e3_event import EventError
-    from e3_event._config._values import duration as decode
-
-    try:
-        return decode(float(value) if value.replace(".", "", 1).isdigit() else value)
-    except EventError as error:
-        raise click.BadParameter(error.messages[-1]) from error
-
-
-def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """Decode a size such as `64MiB` or `10MB` (or a number of bytes, 0 included) into bytes."""
-    if value is None or value in ("0", "0B"):
-        return None if value is None else 0
-    from e3_event import EventError
-    from e3_event._config._values import size as decode
-
-    try:
-        return decode(float(value) if value.isascii() and value.isdigit() else value)
-    except EventError as error:
-        raise click.BadParameter(error.messages[-1]) from error
-
-
-def duration_or_none(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Likewise, or `0`: none at all."""
-    return 0.0 if value in ("0", "0s") else duration(ctx, param, value)
+    return decorate
 
 
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> float:
@@ -99,7 +61,6 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> f
     import time
     from datetime import datetime
 
-    from e3_event import EventError
     from e3_event._config._values import duration as decode
 
     try:
@@ -147,42 +108,8 @@ def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(incomplete, type="file")]
 
 
-data = click.option(
-    "--data",
-    "-d",
-    metavar="KEY=TEXT",
-    multiple=True,
-    callback=_data,
-    help="Data of the event; KEY:=JSON for numbers, lists and the like. Can be given several times.",
-)
-attach = click.option(
-    "--attach",
-    "-a",
-    "attachments",
-    metavar="NAME=PATH",
-    multiple=True,
-    callback=_attachments,
-    help="A file to attach to the event under this name. Can be given several times.",
-)
+data, attach, redact, flush_timeout = map(option, (DATA, ATTACH, REDACT, FLUSH_TIMEOUT))
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-flush_timeout = click.option(
-    "--flush-timeout",
-    metavar="DURATION",
-    callback=duration_or_none,
-    help="Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
-)
-max_log = click.option(
-    "--max-log",
-    metavar="SIZE",
-    callback=_size,
-    help="Keep so much of the output at most, its beginning and its end; 0: no log.  [default: 64MiB]",
-)
-redact = click.option(
-    "--redact",
-    type=click.Choice(SCOPES),
-    help="Mask secrets in what is captured (the log, the command line), in --data and --attach as well (all),"
-    " or in nothing.  [default: what the configuration says, else captured]",
-)
 handler = click.option(
     "--handler",
     metavar="HANDLER",

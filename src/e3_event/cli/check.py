@@ -41,8 +41,6 @@ def check(as_json: bool) -> int:
 
 def _try_all(manager: EventManager, event: Event) -> Report:
     """Give an event to the spool, which keeps it for nobody, and to each handler at once."""
-    import msgspec
-
     name, front = manager._setup.front or manager._front()
     spool = EventManager()
     spool._setup.complete = False
@@ -51,7 +49,7 @@ def _try_all(manager: EventManager, event: Event) -> Report:
     others._warned = True  # that there are none is seen
     others.handlers = {name: handler for name, handler in manager.handlers.items() if handler is not front}
     report = others._dispatch(event)
-    return msgspec.structs.replace(report, outcomes=(*kept, *report.outcomes))
+    return report._replace(outcomes=(*kept, *report.outcomes))
 
 
 def _event(folder: str) -> Event:

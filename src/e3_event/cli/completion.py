@@ -16,7 +16,7 @@ def completion(shell: str) -> None:
     """Print the script that lets SHELL complete e3-event's subcommands, options and files."""
     from click.shell_completion import get_completion_class
 
-    from . import command
+    from ._command import command
 
     found = get_completion_class(shell)
     if found is None:  # every shell above has one

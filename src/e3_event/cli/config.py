@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import click
+import msgspec
 
 from e3_event import EventError, EventManager
 from e3_event._config import find_config, handlers_source, load_handlers, usual_files
@@ -20,8 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
-
-    import msgspec
 
     from e3_event._config._file import Config, HandlerConfig
 
@@ -100,7 +99,7 @@ def _spool(found: Config | None) -> Iterator[Entry]:
     if spool is None and named is None:
         yield ("spool",), "none", _where(found, ("spool",))
         return
-    for key, value, source in _values(found, ("spool",), spool or SpoolConfig()):
+    for key, value, source in _values(found, ("spool",), (spool or SpoolConfig())._asdict()):
         if key[-1] != "path":
             yield key, value, source
         elif named is not None:
@@ -124,7 +123,7 @@ def _usual_place(source: str) -> tuple[str | None, str]:
 def _redaction(found: Config | None) -> Iterator[Entry]:
     from e3_event._config._redaction import RedactConfig
 
-    return _values(found, ("redact",), found.redact if found else RedactConfig())
+    return _values(found, ("redact",), (found.redact if found else RedactConfig())._asdict())
 
 
 def _handlers(found: Config | None) -> Iterator[Entry]:
@@ -144,14 +143,14 @@ def _handler(found: Config, handler: HandlerConfig) -> Iterator[Entry]:
     yield (*table, "type"), handler.kind, _where(found, (*table, "type"))
     for name, value in handler.shown.items():
         yield (*table, name), value, _where(found, (*table, name))
-    yield from _values(found, (*table, "retry"), handler.retry)
+    yield from _values(found, (*table, "retry"), msgspec.structs.asdict(handler.retry))
     for name in ("order", "rate", "deadline"):
         yield (*table, name), getattr(handler, name), _where(found, (*table, name))
 
 
-def _values(found: Config | None, table: tuple[str, ...], values: msgspec.Struct) -> Iterator[Entry]:
-    for name in values.__struct_fields__:
-        yield (*table, name), getattr(values, name), _where(found, (*table, name))
+def _values(found: Config | None, table: tuple[str, ...], values: dict[str, Any]) -> Iterator[Entry]:
+    for name, value in values.items():
+        yield (*table, name), value, _where(found, (*table, name))
 
 
 def _where(found: Config | None, key: tuple[str, ...]) -> str:

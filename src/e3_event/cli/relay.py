@@ -11,8 +11,10 @@ import click
 from e3_event import EventError
 
 from . import _options
+from ._arguments import Option, take_duration
+from ._listening import hear_errors
 from ._table import Progress
-from ._terminal import hear_errors, say
+from ._terminal import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +39,14 @@ _TICK = 0.2
 )
 @click.option("--once", is_flag=True, help="Deliver what can be delivered now, then exit.")
 @click.option("--drain", is_flag=True, help="Exit once nothing waits any more, retries included.")
-@click.option(
-    "--timeout",
-    metavar="DURATION",
-    callback=_options.duration,
-    help="Stop after this time, such as 30s or 10m.  [default: none]",
+@_options.option(
+    Option(
+        ("--timeout",),
+        "timeout",
+        "Stop after this time, such as 30s or 10m.  [default: none]",
+        metavar="DURATION",
+        take=take_duration,
+    )
 )
 def relay(once: bool, drain: bool, timeout: float | None) -> int:
     """Deliver what waits in the spool to the configured handlers, with retries.

@@ -25,10 +25,8 @@ _OF_WORKTREE = ("refs/bisect/", "refs/rewritten/", "refs/worktree/")
 _HEADS = "refs/heads/"
 #: Hex digits of an id: SHA-256, the longer one, and SHA-1.
 _LONGEST_ID = 64
-_is_id = re.compile(rf"[0-9a-f]{{40}}|[0-9a-f]{{{_LONGEST_ID}}}").fullmatch
-_is_ref = re.compile(
-    r"refs(?:/(?!\.)(?:(?!\.\.|@\{)[^\x00-\x20\x7f~^:?*\[\\/])+(?<!\.lock))+(?<!\.)"
-).fullmatch
+_ID = rf"[0-9a-f]{{40}}|[0-9a-f]{{{_LONGEST_ID}}}"
+_REF = r"refs(?:/(?!\.)(?:(?!\.\.|@\{)[^\x00-\x20\x7f~^:?*\[\\/])+(?<!\.lock))+(?<!\.)"
 
 
 def head_of(folder: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -111,10 +109,10 @@ def _head(folder: str, shared: str) -> tuple[str, str]:
         own = name == "HEAD" or name.startswith(_OF_WORKTREE)
         value = _value(name, folder if own else shared, shared)
         if not value.startswith("ref:"):
-            commit = value if _is_id(value) else ""
+            commit = value if re.fullmatch(_ID, value) else ""
             return commit, _shown(name.removeprefix(_HEADS)) if name.startswith(_HEADS) else ""
         name = value.removeprefix("ref:").strip()
-        if not _is_ref(name):  # as the HEAD of a repository with reftable
+        if not re.fullmatch(_REF, name):  # as the HEAD of a repository with reftable
             break
     return "", ""
 

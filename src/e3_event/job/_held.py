@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import struct
+
+from e3_event._logger import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._target import Target
-
-logger = logging.getLogger("e3.event")
 
 #: Before each piece: which target it is for, and its length.
 _HEAD = struct.Struct("=BI")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 
@@ -12,6 +11,7 @@ from e3_event._course import Course
 from e3_event._errors import EventError
 from e3_event._event import Event
 from e3_event._family import join
+from e3_event._logger import logger
 from e3_event._redact import describe
 
 from ._context import context
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from e3_event._report import Report
 
     from ._child import Usage
-
-logger = logging.getLogger("e3.event")
 
 #: Data keys that a job writes itself.
 OWN_KEYS = (

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import signal
 import time
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from e3_event._logger import logger
+
 from ._child import Child, Exit, Usage
 from ._environment import inherited
-from ._held import Held
 from ._pipes import Pipes
 from ._poll import READABLE, Poll
 from ._run import Run
@@ -25,12 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ._held import Held
     from ._log import Log
     from ._pty import Pty
     from ._run import Process
     from ._stream import Output
-
-logger = logging.getLogger("e3.event")
 
 
 class Ending(NamedTuple):
@@ -116,6 +115,8 @@ class _Attempts:
             for target in targets:
                 closing.callback(target.close)
             if way.quiet:
+                from ._held import Held
+
                 self._held = Held(*targets)
                 closing.callback(self._held.close)
                 self._outputs = self._held.outputs()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import time
+
+from e3_event._logger import logger
 
 from ._poll import READABLE
 from ._signals import ENDING, STOPPING
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
         def follow(self, signals: Signals, *, was_told: bool) -> bool: ...
         def let_go(self) -> None: ...
 
-
-logger = logging.getLogger("e3.event")
 
 #: Seconds after which a process is looked at that can't tell us when it ends (Linux before 5.3).
 _LOOK_AGAIN = 0.05

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 
-logger = logging.getLogger("e3.event")
+from e3_event._logger import logger
 
 _PIECE = 4096  # so much a pipe takes without waiting if it takes anything (PIPE_BUF)
 

@@ -14,9 +14,9 @@ from e3_event._errors import SpoolError
 
 from . import _deliveries, _totals
 from ._check import bring_up_to_date, inspect, open_to_read, while_log_is_short
-from ._copy import sync_folder
 from ._database import MARK
 from ._deliveries import State
+from ._disk import sync_folder
 from ._mark import Mark
 from ._place import DATABASE, open_folder
 from ._subscriptions import checked, save

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import shutil
-from typing import TYPE_CHECKING, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, cast
 
 from e3_event._codec import as_text
-from e3_event._files import open_regular, safe_name, write_atomic
+from e3_event._files import digest_of, open_regular, safe_name, sha1_of, sha256_of, write_atomic
 
-from ._copy import UnreadableError, copy, read, sync_folder, taken_back
+from ._copy import copy
+from ._disk import UnreadableError, read, sync_folder, taken_back
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
     from e3_event import Attachment
 
+    from ._stored import Captured
+
 #: Attachments below this size (bytes) lie in the database.
 SMALL = 32 * 1024
-
-
-class Captured(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a spool knows of an attachment.
-
-    :ivar name: its name
-    :ivar path: the path as it was given
-    :ivar sha1: of the captured bytes
-    :ivar sha256: likewise
-    :ivar size: their number
-    :ivar mode: permissions of the file
-    :ivar mtime_ns: when it was last changed, in nanoseconds since the epoch
-    :ivar file: name of the file in the folder of the snapshot; empty: the bytes lie in the database
-    """
-
-    name: str
-    path: str
-    sha1: str
-    sha256: str
-    size: int
-    mode: int
-    mtime_ns: int
-    file: str = ""
 
 
 class Blobs:
@@ -84,7 +60,7 @@ class Blobs:
                 sync_folder(stage)
                 self._publish(stage, os.path.join(self.folder, snapshot_id))
         except BaseException:
-            shutil.rmtree(stage, ignore_errors=True)
+            _remove(stage)
             raise
         return capture
 
@@ -110,7 +86,7 @@ class Blobs:
             os.rename(place, doomed)
         except FileNotFoundError:
             return
-        shutil.rmtree(doomed, ignore_errors=True)
+        _remove(doomed)
 
     def path(self, snapshot_id: str, captured: Captured, content: bytes | None) -> str:
         """Return the path of a captured attachment.
@@ -130,7 +106,7 @@ class Blobs:
 
     def release(self, snapshot_id: str) -> None:
         """Remove the files that `path` has written for small attachments."""
-        shutil.rmtree(os.path.join(self.folder, f"{snapshot_id}.{self._tag}.tmp"), ignore_errors=True)
+        _remove(os.path.join(self.folder, f"{snapshot_id}.{self._tag}.tmp"))
 
     def open(self, path: str, captured: Captured) -> BufferedReader:
         """Open a captured file at its start, once its bytes are found to be those captured.
@@ -139,7 +115,7 @@ class Blobs:
         """
         file = open_regular(path)
         try:
-            if hashlib.file_digest(file, "sha256").hexdigest() != captured.sha256:
+            if sha256_of(file) != captured.sha256:
                 raise OSError(f"damaged, its SHA-256 is not that of what was captured: {path}")
             file.seek(0)
         except BaseException:
@@ -170,7 +146,7 @@ def problem_of(folder: str, snapshot_id: str, captured: Captured) -> str:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size != captured.size:
                 return f"damaged, its size is not that of what was captured: {path}"
-            if hashlib.file_digest(file, "sha256").hexdigest() != captured.sha256:
+            if sha256_of(file) != captured.sha256:
                 return f"damaged, its SHA-256 is not that of what was captured: {path}"
     except FileNotFoundError:
         return f"missing: {path}"
@@ -182,7 +158,7 @@ def problem_of(folder: str, snapshot_id: str, captured: Captured) -> str:
 class Capture:
     """The attachments of one snapshot, while and after they are copied.
 
-    :ivar captured: what the spool knows of each
+    :ivar captured: what the spool knows of each, in the form of `Captured`
     :ivar small: contents of those that go into the database, by their place
     :ivar staged: whether there are files
     :ivar blob_bytes: size of the files
@@ -193,47 +169,64 @@ class Capture:
     def __init__(self) -> None:
         self.changed: list[str] = []
         self.left_out: dict[str, str] = {}
-        self.captured: list[Captured] = []
+        self.captured: list[dict[str, Any]] = []
         self.small: dict[int, bytes] = {}
         self.staged = False
         self.blob_bytes = 0
 
     def add(self, attachment: Attachment, source: BufferedReader, stage: str) -> None:
-        place = len(self.captured)
         status = os.fstat(source.fileno())
         head = read(source, SMALL)
-        sha256 = hashlib.sha256(head)
-        is_known = attachment.is_untouched(status)  # then its SHA-1 needs no second look
-        sha1 = None if is_known else hashlib.sha1(head, usedforsecurity=False)
+        sha1 = attachment.sha1 if attachment.is_untouched(status) else ""  # it needs no second look
         file, size = "", len(head)
         if size < SMALL:
-            self.small[place] = head
+            self.small[len(self.captured)] = head
+            sha1, sha256 = sha1 or digest_of("sha1", head), digest_of("sha256", head)
         else:
             if not self.staged:
                 os.mkdir(stage, 0o700)
                 self.staged = True
             file = safe_name(attachment.name)
             path = os.path.join(stage, file)
-            size = copy(head, source, path, [digest for digest in (sha1, sha256) if digest])
-            if sha1 is None and not attachment.is_untouched(os.fstat(source.fileno())):
+            size, found, sha256 = _copy(head, source, path, is_known=bool(sha1))
+            if sha1 and not attachment.is_untouched(os.fstat(source.fileno())):
                 with open(path, "rb") as kept:  # it was written to meanwhile
-                    sha1 = hashlib.file_digest(kept, "sha1")
+                    found = sha1_of(kept)
+            sha1 = found or sha1
             self.blob_bytes += size
-        found = sha1.hexdigest() if sha1 else attachment.sha1
-        if found != attachment.sha1:
+        if sha1 != attachment.sha1:
             self.changed.append(attachment.name)
-        self.captured.append(
-            Captured(
-                name=as_text(attachment.name),  # a name may hold what no text can
-                path=as_text(attachment.given),
-                sha1=found,
-                sha256=sha256.hexdigest(),
-                size=size,
-                mode=status.st_mode & 0o777,
-                mtime_ns=status.st_mtime_ns,
-                file=file,
-            )
-        )
+        known = {
+            "name": as_text(attachment.name),  # a name may hold what no text can
+            "path": as_text(attachment.given),
+            "sha1": sha1,
+            "sha256": sha256,
+            "size": size,
+            "mode": status.st_mode & 0o777,
+            "mtime_ns": status.st_mtime_ns,
+        }
+        self.captured.append({**known, "file": file} if file else known)
+
+
+def _copy(head: bytes, source: BufferedReader, path: str, *, is_known: bool) -> tuple[int, str, str]:
+    """Copy a file as `copy`.
+
+    :param is_known: whether its SHA-1 is not needed
+    :return: its size, SHA-1 (hex; empty if it is not needed) and SHA-256
+    """
+    import hashlib
+
+    sha256 = hashlib.sha256(head)
+    sha1 = None if is_known else hashlib.sha1(head, usedforsecurity=False)
+    size = copy(head, source, path, [sha256] if sha1 is None else [sha1, sha256])
+    return size, sha1.hexdigest() if sha1 else "", sha256.hexdigest()
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder, and what is in it, as far as that is possible."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open(attachment: Attachment) -> BufferedReader:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import _thread
-import contextlib
 import os
-import queue
 import threading
-import weakref
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from ._disk import UnreadableError, read, sync
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Iterator, Sequence
+    import queue
+    from collections.abc import Sequence
     from io import BufferedReader, FileIO
     from typing import Self
 
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 #: Seconds after which a thread that waits for more looks whether anybody still writes.
 _LOOK = 1.0
-
-
-class SyncError(OSError):
-    """The disk did not take what was written: nothing that it says from now on can be trusted."""
-
-
-class UnreadableError(OSError):
-    """An attachment can't be read."""
 
 
 def copy(head: bytes, source: BufferedReader, path: str, digests: Sequence[hashlib._Hash]) -> int:
@@ -48,7 +39,7 @@ def copy(head: bytes, source: BufferedReader, path: str, digests: Sequence[hashl
                 _write(target, chunk)
                 hashing.feed(chunk)
                 size += len(chunk)
-            _sync(target.fileno(), path)
+            sync(target.fileno(), path)
     except UnreadableError:
         os.unlink(path)
         raise
@@ -60,51 +51,6 @@ def _write(target: FileIO, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[target.write(view) :]
-
-
-def read(source: BufferedReader, size: int) -> bytes:
-    """Read so many bytes, or fewer at the end of the file.
-
-    :raises UnreadableError: it can't be read
-    """
-    try:
-        return source.read(size)
-    except OSError as error:
-        raise UnreadableError(error.errno, error.strerror or str(error)) from error
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder survive a power cut.
-
-    :raises SyncError: the disk did not take them
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _sync(fd, path)
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def taken_back(folders: Sequence[str]) -> Iterator[None]:
-    """If a sync fails inside, remove these new folders: a later sync of the same name may lie.
-
-    :param folders: the outermost first
-    """
-    try:
-        yield
-    except SyncError:
-        for folder in reversed(folders):
-            with contextlib.suppress(OSError):  # another process has begun to use it
-                os.rmdir(folder)
-        raise
-
-
-def _sync(fd: int, path: str) -> None:
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        raise SyncError(error.errno, f"fsync failed: {error.strerror}", path) from error
 
 
 class _Hashing:
@@ -169,6 +115,9 @@ class _Follower:
     """
 
     def __init__(self, path: str, start: int, digest: hashlib._Hash, owner: object) -> None:
+        import queue
+        import weakref
+
         self.sizes: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._arguments = (path, start, digest)
@@ -186,10 +135,12 @@ class _Follower:
 
     def _next(self) -> int:
         """How much was written; 0: that was all, or the one that writes was interrupted and is gone."""
+        from queue import Empty
+
         while True:
             try:
                 return self.sizes.get(timeout=_LOOK)
-            except queue.Empty:
+            except Empty:
                 if self._owner() is None:
                     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -422,6 +421,8 @@ def write_reason(database: str, reason: str) -> None:
 
 def keep_aside(spool: str, path: str, name: str) -> None:
     """Keep a copy of a damaged file in the folder `quarantine` of a spool, with this behind its name."""
+    import shutil
+
     folder = os.path.join(spool, QUARANTINE)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     copy = os.path.join(folder, f"{os.path.basename(path)}.{name}.{time.time_ns()}")

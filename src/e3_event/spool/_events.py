@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import apsw
-import msgspec
 
 from e3_event._errors import SpoolError
 
@@ -52,7 +51,7 @@ CONFIGURED = Audience(0, '"*"')
 NOBODY_AT_ALL = Audience(NOBODY, "")
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class Row(NamedTuple):
     """A snapshot on its way into the table `event`.
 
     :ivar columns: what the columns hold, but for seq

@@ -1,11 +1,10 @@
-"""What a handler's subscription is known by."""
+"""By what a handler's subscription is known: its `Key`."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from ._subscriptions import Key
+from ._key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -43,6 +42,8 @@ def _fingerprint(name: str, handler: EventHandler) -> str:
 
     Where the configuration can't be told, as it holds a secret as such, the handler's class takes its place.
     """
+    import hashlib
+
     try:
         config = handler.encode_config()
     except Exception:  # noqa: BLE001  a foreign handler, which may have none

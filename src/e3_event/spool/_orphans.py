@@ -9,8 +9,6 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from e3_event._attachment import attach_files
 from e3_event._event import Event, Snapshot, utc
 from e3_event._files import open_regular
@@ -18,14 +16,14 @@ from e3_event._pieces import join
 
 from . import _runs
 from ._database import keep_aside
+from ._key import Key
 from ._place import RUNS
 from ._runs import END, RECORD
-from ._subscriptions import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ._runs import Record
+    from ._record import Record
 
 #: Seconds after which no further one is begun with, as somebody may wait for it.
 ADOPTING = 1.0
@@ -158,9 +156,13 @@ def _keep_aside(folder: str, path: str, report_damage: Callable[[str], object]) 
 
 def read(path: str) -> Record | None:
     """Read a record; `None`: it is not there, or damaged."""
+    import msgspec
+
+    from ._record import decode
+
     try:
         with open_regular(path) as file:
-            record = _runs.decode(file.read())
+            record = decode(file.read())
     except (OSError, msgspec.MsgspecError):
         return None
     return record if {"name", "uid", "begin_time"} <= record.data.keys() else None

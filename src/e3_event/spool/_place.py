@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from e3_event._errors import SpoolError
 
-from ._copy import sync_folder, taken_back
 from ._database import MARK, QUARANTINE
+from ._disk import sync_folder, taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,18 +9,17 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from e3_event._event import Event, Snapshot
 from e3_event._ids import unique_id
 
-from ._copy import sync_folder, taken_back
+from ._disk import sync_folder, taken_back
+from ._json import encode
 from ._place import RUNS, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ._subscriptions import Key
+    from ._key import Key
 
 #: Seconds between two signs of life.
 HEARTBEAT = 2.0
@@ -30,43 +29,22 @@ _NEW = ".new"
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class Record(msgspec.Struct, omit_defaults=True):
-    """What is written down of a run.
-
-    :ivar snapshot_id: of the one event that it ends in, whoever puts that
-    :ivar owed_to: name and fingerprint of the subscriptions that get it; `None`: those of the configuration
-        file
-    :ivar data: of the event
-    :ivar attachments: paths of what is to be attached if it is there, by name
-    :ivar max_log: bytes of its output that are kept
-    """
-
-    snapshot_id: str
-    owed_to: list[tuple[str, str]] | None
-    data: dict[str, Any]
-    attachments: dict[str, str] = {}
-    max_log: int = 0
-    version: int = 1
-
-
-decode = msgspec.json.Decoder(Record).decode
-
-
 class Run:
     """A run under way. Its record is locked for as long as this process lives, and says that it does.
 
     The lock is one on an open file, which no process that it starts inherits: so it tells of life also
     across containers, where the number of a process tells nothing.
 
+    :param record: what it says, in the form of `Record`
     :ivar snapshot_id: of the one event that it ends in
     :ivar log: path for a file of its output
     :ivar copies: how the paths of files for that event can begin, which go with the record
     """
 
-    def __init__(self, path: str, fd: int, record: Record) -> None:
+    def __init__(self, path: str, fd: int, record: dict[str, Any]) -> None:
         self._path, self._fd, self._record = path, fd, record
         self._pid = os.getpid()
-        self.snapshot_id = record.snapshot_id
+        self.snapshot_id: str = record["snapshot_id"]
         self.log = log_of(path)
         self.copies = f"{path.removesuffix(RECORD)}.copy-"
 
@@ -86,10 +64,10 @@ class Run:
         try:
             data = Snapshot(event)._data
             paths = {name: attachment.path for name, attachment in event._attachments.items()}
-            end = msgspec.structs.replace(self._record, data=data, attachments=paths)
+            end = {**self._record, "data": data, "attachments": paths}
             new = f"{self._path}{_NEW}"
             with open(os.open(new, _FLAGS | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(end))
+                file.write(encode(end))
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(new, f"{self._path.removesuffix(RECORD)}{END}")
@@ -169,12 +147,19 @@ def begin(
     snapshot_id = unique_id()
     keys = None if owed_to is None else [(key.name, key.fingerprint) for key in owed_to]
     path = os.path.join(folder, f"{snapshot_id}{RECORD}")
-    record = Record(snapshot_id, keys, Snapshot(event)._data, dict(attachments), max_log)
+    record = {
+        "snapshot_id": snapshot_id,
+        "owed_to": keys,
+        "data": Snapshot(event)._data,
+        "attachments": dict(attachments),
+        "max_log": max_log,
+        "version": 1,
+    }
     new = f"{path}{_NEW}"
     fd = os.open(new, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before it has the name by which others find it
-        content = memoryview(msgspec.json.encode(record))
+        content = memoryview(encode(record))
         while content:
             content = content[os.write(fd, content) :]
         os.fsync(fd)

@@ -11,7 +11,7 @@ from ._events import UNREADABLE, select, small_of
 from ._find import UnknownError
 from ._hits import read_hits
 from ._standings import UNDECODABLE, Standings, members
-from ._stored import Stored, decode_snapshot
+from ._stored import Captured, Stored, decode_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from e3_event._event import Snapshot
 
-    from ._blobs import Blobs, Captured
+    from ._blobs import Blobs
     from ._hits import Hit
     from ._subscriptions import Lane
 

@@ -7,7 +7,6 @@ import errno
 import os
 import threading
 import time
-from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from e3_event._codec import as_text
@@ -17,17 +16,16 @@ from e3_event._ids import unique_id
 
 from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
-from ._copy import SyncError
 from ._database import PATIENCE, Database
+from ._disk import SyncError
 from ._events import AWAY, CONFIGURED, Events, make_row
 from ._fingerprint import keys_of
+from ._key import REFRESH
 from ._orphans import ADOPTING, adopt
 from ._place import DATABASE, open_folder
-from ._queue import Queue
 from ._room import CHUNK, Room
 from ._runs import Run, begin
-from ._stored import decode_snapshot, encode_plain, encode_snapshot
-from ._subscriptions import REFRESH, Subscriptions
+from ._storing import encode_plain, encode_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,9 +33,11 @@ if TYPE_CHECKING:
     from e3_event import Event, Snapshot
 
     from ._events import Audience, Row
+    from ._key import Key
     from ._ledger import Ledger
-    from ._room import Purged
-    from ._subscriptions import Key
+    from ._purge import Purged
+    from ._queue import Queue
+    from ._subscriptions import Subscriptions
 
 #: What a spool may take by default (bytes), and how long settled events are kept (seconds).
 MAX_SIZE = 1 << 30
@@ -74,6 +74,7 @@ class Spool(EventHandler):
         self.clock = clock
         self._opening = threading.Lock()
         self._pid = 0
+        self._known: Subscriptions | None = None
         self._connect()
 
     in_front = True
@@ -101,6 +102,8 @@ class Spool(EventHandler):
         except SpoolError:
             raise
         except BaseException as error:
+            from traceback import clear_frames
+
             # One out of nothing, as KeyboardInterrupt, may have come where a `with` was entered or left, and
             # then the lock of the database is held for as long as the traceback is kept.
             clear_frames(error.__traceback__)
@@ -173,6 +176,8 @@ class Spool(EventHandler):
 
         :raises SpoolError: it is not there, or damaged; says which
         """
+        from ._stored import decode_snapshot
+
         self._ready()
         found = self._events.find(snapshot_id)
         if found is None:
@@ -199,6 +204,8 @@ class Spool(EventHandler):
         :param number: its id
         :param strict: nothing overtakes what could not be delivered
         """
+        from ._queue import Queue  # those who only put do without it
+
         self._ready()
         return Queue(self._database, self._blobs, self._subscriptions, number, self.clock, strict=strict)
 
@@ -223,7 +230,7 @@ class Spool(EventHandler):
     @property
     def ledger(self) -> Ledger:
         """What it holds and what became of it, for people."""
-        from ._ledger import Ledger  # those who only put do without it
+        from ._ledger import Ledger  # likewise
 
         self._ready()
         return Ledger(self._database, self._blobs, self._room, self.clock)
@@ -242,6 +249,15 @@ class Spool(EventHandler):
 
     def encode_config(self) -> str:
         return self.path.replace("%", "%25").replace("|", "%7C")
+
+    @property
+    def _subscriptions(self) -> Subscriptions:
+        """Who is owed events; loaded when it is first needed."""
+        if self._known is None:
+            from ._subscriptions import Subscriptions
+
+            self._known = Subscriptions(self._database, self.clock)
+        return self._known
 
     def _audience(self, owed_to: Sequence[Key] | None) -> Audience:
         """The audience of these, which are noted as seen now and then."""
@@ -330,10 +346,15 @@ class Spool(EventHandler):
             self._blobs = Blobs(os.path.join(self.path, "blobs"))
             self._database = Database(os.path.join(self.path, DATABASE), self.patience)
             self._events = Events(self._database)
-            self._subscriptions = Subscriptions(self._database, self.clock)
+            self._known = None
             self._audiences: dict[tuple[Key, ...], tuple[Audience, float]] = {}
             self._room = Room(
-                self._database, self._blobs, self._subscriptions, self.max_size, self.retention, self.clock
+                self._database,
+                self._blobs,
+                lambda: self._subscriptions,
+                self.max_size,
+                self.retention,
+                self.clock,
             )
             self._commits = GroupCommit(self._write)
             self._pid = os.getpid()

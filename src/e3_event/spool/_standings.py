@@ -11,8 +11,9 @@ from . import _deliveries
 from ._database import NOBODY
 from ._deliveries import Delivery, State
 from ._events import CONFIGURED, UNREADABLE
+from ._key import Key
 from ._pending import is_untold
-from ._subscriptions import Key, audiences, checked, members_of
+from ._subscriptions import audiences, checked, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,9 +13,10 @@ from . import _totals
 from ._database import NOBODY
 from ._deliveries import OPEN, State
 from ._events import UNREADABLE
+from ._key import Key
 from ._pending import NOT_KNOWN, untold
 from ._standings import Standings, label, members
-from ._subscriptions import Key, Range, Subscription, owed_to
+from ._subscriptions import Range, Subscription, owed_to
 
 if TYPE_CHECKING:
     import apsw

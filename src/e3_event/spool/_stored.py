@@ -1,4 +1,4 @@
-"""A snapshot as the spool stores it: JSON, checked when it is read."""
+"""A snapshot as the spool stores it: JSON, checked when it is read. What writes it is in `_storing`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,41 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from e3_event._attachment import Attachment, stamp_of
-from e3_event._codec import MAX_INT, MIN_INT, as_text
-from e3_event._event import Event, Snapshot
+from e3_event._event import Snapshot
 from e3_event._files import open_regular
 
-from ._blobs import Captured, open_in_memory
+from ._blobs import open_in_memory
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-    from ._blobs import Blobs, Capture
+    from ._blobs import Blobs
 
 #: Version of the form that this code writes.
 VERSION = 1
+
+
+class Captured(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a spool knows of an attachment.
+
+    :ivar name: its name
+    :ivar path: the path as it was given
+    :ivar sha1: of the captured bytes
+    :ivar sha256: likewise
+    :ivar size: their number
+    :ivar mode: permissions of the file
+    :ivar mtime_ns: when it was last changed, in nanoseconds since the epoch
+    :ivar file: name of the file in the folder of the snapshot; empty: the bytes lie in the database
+    """
+
+    name: str
+    path: str
+    sha1: str
+    sha256: str
+    size: int
+    mode: int
+    mtime_ns: int
+    file: str = ""
 
 
 class Stored(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -40,58 +62,9 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     version: int = VERSION
 
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Stored).decode
 #: What a snapshot has not got; nothing is ever added to that of a snapshot.
 _NONE: dict[str, Any] = {}
-
-
-def encode_snapshot(snapshot: Snapshot, capture: Capture) -> bytes:
-    """Encode a snapshot, with what was captured of its attachments and marks for what could not be."""
-    shown = snapshot._apart
-    if capture.changed or capture.left_out:
-        shown = _marked(snapshot._shown, capture)
-    return _encode(Stored(snapshot._data, snapshot._closed, shown, tuple(capture.captured)))
-
-
-def _marked(shown: dict[str, Any], capture: Capture) -> dict[str, Any]:
-    """What an event shows, with marks for attachments that changed or went since its snapshot was made."""
-    marked = dict(shown)
-    if capture.changed:
-        known = marked.get("attachments_changed", [])
-        if isinstance(known, list):  # otherwise it is the program's own
-            marked["attachments_changed"] = sorted({*known, *map(as_text, capture.changed)})
-    if capture.left_out:
-        known = marked.get("attachments_left_out", {})
-        if isinstance(known, dict):
-            gone = {as_text(name): reason for name, reason in capture.left_out.items()}
-            marked["attachments_left_out"] = known | gone
-    return marked
-
-
-def encode_plain(event: Event) -> bytes | None:
-    """Encode an event that is no snapshot, has no attachments, and plain data only, as its snapshot would be.
-
-    :return: `None` if it is not such an event
-    """
-    if type(event) is not Event or event._attachments or event._formatters:
-        return None
-    data = event._data.copy()
-    for key, value in data.items():
-        kind = type(value)
-        if type(key) is not str:
-            return None
-        if kind is str or kind is bool:
-            continue
-        if kind is int:
-            if not MIN_INT <= value <= MAX_INT:
-                return None
-        elif kind is not float or value - value:  # it is NaN for both NaN and infinity
-            return None
-    try:
-        return _encode(Stored(data, event._closed))
-    except UnicodeEncodeError:  # a lone surrogate
-        return None
 
 
 def captured_in(body: bytes) -> tuple[Captured, ...]:

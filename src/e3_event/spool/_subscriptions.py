@@ -11,6 +11,7 @@ from e3_event._errors import SpoolError
 
 from ._database import NOBODY
 from ._events import CONFIGURED, Audience
+from ._key import REFRESH, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 LEASE = 30.0
 #: So begin the members of an audience of which nobody knows them any more.
 LOST_MEMBERS = "[-"
-#: Seconds after which it is written down again that a subscription is in use.
-REFRESH = 3600.0
-
-
-class Key(NamedTuple):
-    """What a subscription is known by.
-
-    :ivar name: of its handler
-    :ivar fingerprint: of the handler's configuration, for one of the environment or a program; empty for one
-        of the configuration file, which is known by its name
-    """
-
-    name: str
-    fingerprint: str = ""
 
 
 class Range(NamedTuple):

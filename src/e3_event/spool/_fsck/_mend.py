@@ -10,14 +10,14 @@ import apsw
 
 from e3_event._ids import unique_id
 from e3_event.spool import _deliveries, _totals
-from e3_event.spool._copy import sync_folder
 from e3_event.spool._database import NOBODY
 from e3_event.spool._deliveries import Delivery, State
+from e3_event.spool._disk import sync_folder
 from e3_event.spool._events import AWAY, CONFIGURED, NOBODY_AT_ALL, UNREADABLE, Audience, Found, stand_in
+from e3_event.spool._key import Key
 from e3_event.spool._pending import is_untold
 from e3_event.spool._subscriptions import (
     LOST_MEMBERS,
-    Key,
     Lane,
     Subscription,
     audience_checksum,

@@ -8,8 +8,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from e3_event.spool._copy import sync_folder
 from e3_event.spool._database import QUARANTINE
+from e3_event.spool._disk import sync_folder
 from e3_event.spool._events import UNREADABLE
 
 from ._findings import Finding, Kind

@@ -12,8 +12,8 @@ import apsw
 from e3_event._errors import SpoolError
 from e3_event._ids import unique_id
 from e3_event.spool._check import inspect_rows, open_to_read
-from e3_event.spool._copy import sync_folder
 from e3_event.spool._database import MARK, write_reason
+from e3_event.spool._disk import sync_folder
 from e3_event.spool._events import NOBODY_AT_ALL, stand_in
 from e3_event.spool._mark import Mark
 from e3_event.spool._place import DATABASE
