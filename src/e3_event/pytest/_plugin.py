@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What the processes of pytest-xdist are told, and tell.
 _FAMILY, _DESELECTED = "e3_event_family", "e3_event_deselected"
+#: The data of a test's event that are known where it runs.
+_PLACE = ("uid", "parent_uid", "trace_id", "span_id", "parent_span_id")
 #: Options with which no test is run.
 _ONLY_LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 
@@ -65,19 +67,20 @@ class Controller:
 
             arguments = [os.fspath(argument) for argument in self._config.invocation_params.args]
             self._session = session
-            self._event = SessionEvent(*self._arguments, arguments, self._unharmed.problems.append)
+            self._event = SessionEvent(*self._arguments, arguments, self._unharmed.tell)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if self._event and not report.passed:
+        event = self._own_event()
+        if event and not report.passed:
             with self._unharmed:
-                self._event.take(report, "error" if report.failed else "skipped")
+                event.take(report, "error" if report.failed else "skipped")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self._event is None:
-            return
-        with self._unharmed:
-            status = self._config.hook.pytest_report_teststatus(report=report, config=self._config)
-            self._event.take(report, status[0] if status else "")
+        event = self._own_event()
+        if event:
+            with self._unharmed:
+                status = self._config.hook.pytest_report_teststatus(report=report, config=self._config)
+                event.take(report, status[0] if status else "")
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self._deselected += len(items)
@@ -116,17 +119,21 @@ class Controller:
         if os.getpid() != self._pid:
             return
         with self._unharmed:
-            is_well, line = told(self._arguments[0], self._report, self._unharmed.problems)
+            is_well, line = told(self._arguments[0], self._report, self._unharmed.problem)
             if terminalreporter.verbosity >= 0 or not is_well:
                 terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
         self._finish(None)  # where another plugin did not let the session begin
 
+    def _own_event(self) -> SessionEvent | None:
+        """The event; `None`: there is none, or it is that of the process from which a test has forked us."""
+        return self._event if os.getpid() == self._pid else None
+
     def _finish(self, error: BaseException | None) -> None:
-        """Send the event, once, and not from a process that a test has forked and not ended."""
-        event, self._event = self._event, None
-        if event is None or os.getpid() != self._pid:
+        """Send the event, once."""
+        event, self._event = self._own_event(), None
+        if event is None:
             return
         try:
             with self._unharmed:
@@ -162,7 +169,7 @@ class Items:
     def pytest_runtest_protocol(self) -> Generator[None]:
         event = Event("test")
         member = _family.begin(event)
-        self._mark = {key: event[key] for key in ("uid", "trace_id", "span_id")}
+        self._mark = {key: event[key] for key in _PLACE if key in event}
         yield
         _family.end(member)
 

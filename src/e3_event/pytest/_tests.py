@@ -60,7 +60,7 @@ class TestEvents:
             self._open[key] = test.another(report)
         else:
             test.add(report, category, self._clean)
-            if report.when not in ("setup", "call"):
+            if report.when not in ("setup", "call") and not test.is_to_come:
                 self._send(self._open.pop(key))
 
     def finish(self) -> None:
@@ -83,10 +83,12 @@ class _Test:
     """What is known of a test.
 
     :ivar category: pytest's, of all its reports
+    :ivar is_to_come: whether there will be another try; what comes first is the end of the last one
     """
 
     def __init__(self) -> None:
         self.category = ""
+        self.is_to_come = False
         self._attempt = 1
         self._begin = self._end = time.time()
         self._marks: dict[str, str] = {}
@@ -98,6 +100,7 @@ class _Test:
         :param report: that it failed
         """
         test = _Test()
+        test.is_to_come = True
         test._attempt = self._attempt + 1
         test._begin, test._marks = self._begin, self._marks
         test._data["duration"] = self._data["duration"] + report.duration
@@ -105,6 +108,8 @@ class _Test:
 
     def add(self, report: Any, category: str, clean: Cleaner) -> None:
         """Take a report."""
+        if report.when == "setup":
+            self.is_to_come = False
         data = self._data
         data["duration"] += report.duration
         self._begin = min(self._begin, getattr(report, "start", 0) or time.time() - report.duration)

@@ -17,11 +17,15 @@ _logger = logging.getLogger("e3.event")
 class Unharmed:
     """A context manager, to be used again and again: nothing inside raises, warns or logs.
 
-    :ivar problems: what there was to say, to be told in pytest's summary
+    :ivar problem: the first that there was to say, to be told in pytest's summary
     """
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.problem = ""
+
+    def tell(self, problem: str) -> None:
+        """Take what is wrong."""
+        self.problem = self.problem or problem
 
     def __enter__(self) -> Self:
         self._warnings = warnings.catch_warnings()
@@ -37,7 +41,7 @@ class Unharmed:
         _logger.removeFilter(self)
         self._warnings.__exit__(None, None, None)
         if is_caught:
-            self.problems.append(self._attempt.reason)
+            self.tell(self._attempt.reason)
         return is_caught
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -45,5 +49,5 @@ class Unharmed:
         relay's thread.
         """
         if record.levelno == logging.WARNING and not (record.threadName or "").startswith("relay"):
-            self.problems.append(record.getMessage())
+            self.tell(record.getMessage())
         return False
