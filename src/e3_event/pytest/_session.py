@@ -82,7 +82,7 @@ class SessionEvent:
         if report.failed and category != "rerun":
             what = self._clean.line(report.nodeid or "collection")
             if category == "error":
-                what += f" ({report.when})" if getattr(report, "when", "") else " (collecting it)"
+                what += f" ({report.when})"
             self._failures.add(what, self._clean.line(reason_of(report)), text_of(report))
         if self._tests and isinstance(report, pytest.TestReport):
             self._tests.add(report, category)

@@ -12,7 +12,7 @@ _LONGEST = 1000
 
 
 def told(name: str, report: Report | None, problem: str) -> tuple[bool, str]:
-    """Return whether all is well, and the line.
+    """Return whether nobody need know, and the line.
 
     :param name: of the event
     :param report: what became of it; `None`: nothing
@@ -20,7 +20,11 @@ def told(name: str, report: Report | None, problem: str) -> tuple[bool, str]:
     """
     parts = [problem, _became(name, report)] if problem else [_became(name, report)]
     line = "e3-event: " + "; ".join(" ".join(part.split()) for part in parts)
-    return report is not None and report.kept and not problem, plain(cut(line, _LONGEST))
+    return report is not None and not problem and _is_on_its_way(report), plain(cut(line, _LONGEST))
+
+
+def _is_on_its_way(report: Report) -> bool:
+    return all(one.delivered or (one.waiting and not one.reason) for one in report.outcomes)
 
 
 def _became(name: str, report: Report | None) -> str:
