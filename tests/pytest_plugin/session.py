@@ -31,16 +31,9 @@ class Sessions:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start pytest with the plugin."""
-        return subprocess.Popen(
-            [*PYTEST, "-p", "e3_event.pytest", *arguments],
-            **{
-                "cwd": self.folder,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.STDOUT,
-                "text": True,
-                **options,
-            },
-        )
+        usual = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        command = [*PYTEST, "-p", "e3_event.pytest", *arguments]
+        return subprocess.Popen(command, cwd=self.folder, **{**usual, **options})
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run pytest with the plugin, to its end."""

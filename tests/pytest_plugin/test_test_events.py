@@ -1,7 +1,8 @@
-"""`--e3-event-tests`: tests as events that are part of the session's; what is made inside is part of theirs."""
+"""`--e3-event-tests`: tests as events that are part of the session's."""
 
 from __future__ import annotations
 
+import textwrap
 import time
 
 import pytest
@@ -177,6 +178,18 @@ def test_a_worker_that_crashes_fails_its_test_once(sessions: Sessions) -> None:
         == "worker 'gw0' crashed while running 'test_it.py::test_dies'"
     )
     assert (sessions.session()["failed"], sessions.session()["passed"]) == (1, 2)
+
+
+def test_a_test_that_is_interrupted_is_told_as_what_it_started_may_be(sessions: Sessions) -> None:
+    sessions.write(
+        "test_it.py",
+        f"{textwrap.dedent(STARTS)}    import signal\n    os.kill(os.getpid(), signal.SIGINT)",
+    )
+    assert sessions.run(*ALL).returncode == 2
+    (inner,) = [event for event in sessions.sent() if event["name"] == "inner"]
+    (test,) = sessions.tests().values()
+    assert (test["status"], test["outcome"]) == ("cancelled", "interrupted")
+    assert inner["parent_uid"] == test["uid"]
 
 
 def test_a_test_that_runs_in_each_process_is_an_event_of_each(sessions: Sessions) -> None:

@@ -80,7 +80,7 @@ class Controller:
         if event:
             with self._unharmed:
                 status = self._config.hook.pytest_report_teststatus(report=report, config=self._config)
-                event.take(report, status[0] if status else "")
+                event.take(report, status[0] if status else report.outcome)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self._deselected += len(items)

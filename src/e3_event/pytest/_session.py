@@ -98,10 +98,13 @@ class SessionEvent:
 
     def finish(self, session: pytest.Session) -> None:
         """End the event and send it, and those of tests that did not end."""
+        code = exit_code_of(session, self._seen["warnings"])
+        why = self._clean.line(describe(self._stop)) if self._stop else ""
+        status, error = judge(code, self._stop, self._seen, why)
         if self._tests:
-            self._tests.finish()
+            self._tests.finish("cancelled" if status == "cancelled" else "aborted")
         end(self.member)
-        self._close(session)
+        self._close(code, status, error)
         try:
             self._course.send()
         finally:
@@ -109,12 +112,10 @@ class SessionEvent:
                 self._failures.remove()
             self._manager._close_all(wait=False)
 
-    def _close(self, session: pytest.Session) -> None:
+    def _close(self, code: int, status: str, error: str) -> None:
         event = self._event
         event.duration = time.monotonic() - self._started
-        event.exit_code = exit_code_of(session, self._seen["warnings"])
-        why = self._clean.line(describe(self._stop)) if self._stop else ""
-        event.status, error = judge(event.exit_code, self._stop, self._seen, why)
+        event.exit_code, event.status = code, status
         for key, value in counts_of(self._seen).items():
             setattr(event, key, value)
         log, incomplete = self._failures.finish()

@@ -26,6 +26,7 @@ MARK = "e3_event"
 #: Characters of a traceback that an event has.
 _TRACEBACK = 20_000
 _ORDER = list(STATUS_OF)
+_OF_ALL_TRIES = ("duration", "test", "file", "line")
 
 
 class TestEvents:
@@ -57,22 +58,26 @@ class TestEvents:
         key = (getattr(getattr(report, "node", None), "gateway", None), report.nodeid)
         test = self._open.setdefault(key, _Test())
         if category == "rerun":
-            self._open[key] = test.another(report)
+            self._open[key] = test.another(report, self._clean)
         else:
             test.add(report, category, self._clean)
             if report.when not in ("setup", "call") and not test.is_to_come:
                 self._send(self._open.pop(key))
 
-    def finish(self) -> None:
-        """Send those whose end was not seen."""
+    def finish(self, status: str) -> None:
+        """Send those whose end was not seen.
+
+        :param status: that of tests which did not come to one
+        """
         while self._open:
             _, test = self._open.popitem()
+            test.status = test.status or status
             self._send(test)
         if self._lost:
             self._tell(f"the events of {self._lost} tests were not sent")
 
     def _send(self, test: _Test) -> None:
-        if test.category not in STATUS_OF or (self._only_failed and STATUS_OF[test.category] != "failed"):
+        if self._only_failed and test.status != "failed":
             return
         # What a spool has taken is delivered with the session's event.
         if self._lost or not Course(self._manager, test.event()).send(timeout=0).kept:
@@ -82,34 +87,52 @@ class TestEvents:
 class _Test:
     """What is known of a test.
 
-    :ivar category: pytest's, of all its reports
+    :ivar status: as of an event; empty: it is not known yet
     :ivar is_to_come: whether there will be another try; what comes first is the end of the last one
     """
 
     def __init__(self) -> None:
-        self.category = ""
+        self.status = ""
         self.is_to_come = False
+        self._category = ""
         self._attempt = 1
         self._begin = self._end = time.time()
         self._marks: dict[str, str] = {}
         self._data: dict[str, Any] = {"duration": 0.0}
 
-    def another(self, report: Any) -> _Test:
+    def another(self, report: Any, clean: Cleaner) -> _Test:
         """Return it for its next try, as this one is not what counts.
 
         :param report: that it failed
         """
+        self._note(report, clean)
         test = _Test()
         test.is_to_come = True
         test._attempt = self._attempt + 1
         test._begin, test._marks = self._begin, self._marks
-        test._data["duration"] = self._data["duration"] + report.duration
+        test._data = {key: value for key, value in self._data.items() if key in _OF_ALL_TRIES}
         return test
 
     def add(self, report: Any, category: str, clean: Cleaner) -> None:
         """Take a report."""
         if report.when == "setup":
             self.is_to_come = False
+        self._note(report, clean)
+        if category not in STATUS_OF and report.when == "call":  # another plugin's
+            category = report.outcome
+        if category not in _ORDER[: _ORDER.index(self._category) if self._category else None]:
+            return
+        self._category, self.status = category, STATUS_OF[category]
+        data = self._data
+        data.pop("reason", None)
+        if self.status == "failed":
+            data["error"] = clean.line(reason_of(report))
+            data["traceback"] = clean.text(report.longreprtext, _TRACEBACK)
+        elif reason := _reason(report):
+            data["reason"] = clean.line(reason)
+
+    def _note(self, report: Any, clean: Cleaner) -> None:
+        """Note which test it is of, and when."""
         data = self._data
         data["duration"] += report.duration
         self._begin = min(self._begin, getattr(report, "start", 0) or time.time() - report.duration)
@@ -119,21 +142,10 @@ class _Test:
         data |= {"test": clean.line(report.nodeid), "file": clean.line(file)}
         if line is not None:
             data["line"] = line + 1
-        if category not in _ORDER or (
-            self.category and _ORDER.index(category) >= _ORDER.index(self.category)
-        ):
-            return
-        self.category = category
-        data.pop("reason", None)
-        if STATUS_OF[category] == "failed":
-            data["error"] = clean.line(reason_of(report))
-            data["traceback"] = clean.text(report.longreprtext, _TRACEBACK)
-        elif reason := _reason(report):
-            data["reason"] = clean.line(reason)
 
     def event(self) -> Event:
         """Return its event, with its place in the family."""
-        data = self._data | {"status": STATUS_OF[self.category], "outcome": self.category}
+        data = self._data | {"status": self.status, "outcome": self._category or "interrupted"}
         if self._attempt > 1:
             data["attempt"] = self._attempt
         event = Event(data.pop("test"), **self._marks, **data, begin_time=self._begin)
