@@ -46,6 +46,8 @@ ALLOWED = {
     "testing": {"public", "plugins"},
     "job": {"attachment", "config", "course", "errors", "event", "family", "files", "manager", "pieces",
             "public", "record", "redact", "report"},
+    "pytest": {"attachment", "attempt", "config", "course", "errors", "event", "family", "job", "manager",
+               "redact", "render"},
     "main__": {"cli"},
     "cli": {"course", "render", "public", "config", "redact", "redaction", "errors", "event", "family",
             "manager", "report", "flush", "plugins", "job", "handler_tools", "relay", "spool"},
