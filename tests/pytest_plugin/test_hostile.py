@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from pytest_plugin.session import Sessions, line_of
 from pytest_plugin.test_session_event import ASKED
 
@@ -125,9 +123,7 @@ def test_thousands_of_failures_are_bounded(sessions: Sessions) -> None:
         def test_it(n): pytest.fail("x" * 60_000, pytrace=False)
         """,
     )
-    started = time.monotonic()
     sessions.run(*ASKED, "-p", "no:terminal")
-    assert time.monotonic() - started < 100
     event = sessions.session()
     assert (event["failed"], len(event["failures"])) == (2000, 20)
     log = sessions.log()

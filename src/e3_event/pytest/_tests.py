@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MARK = "e3_event"
 #: Characters of a traceback that an event has.
 _TRACEBACK = 20_000
+#: Seconds after which what fails is not tried for each test.
+_LONG = 1.0
 _ORDER = list(STATUS_OF)
 _OF_ALL_TRIES = ("duration", "test", "file", "line")
 
@@ -32,7 +34,8 @@ _OF_ALL_TRIES = ("duration", "test", "file", "line")
 class TestEvents:
     """Makes an event of the reports of a test, and sends it when there will be no more of them.
 
-    After one that could not be sent no further one is tried, as each of many might have to be waited for.
+    After one that could not be sent no further one is tried, nor where it took long to learn that the spool
+    or a handler does not take it: each of many would have to be waited for.
 
     :param only_failed: whether there are events of tests that failed only
     :param tell: takes what is wrong
@@ -44,6 +47,7 @@ class TestEvents:
         self, manager: EventManager, clean: Cleaner, *, only_failed: bool, tell: Callable[[str], object]
     ) -> None:
         self._lost = 0
+        self._has_stopped = False
         self._tell = tell
         self._manager = manager
         self._clean = clean
@@ -79,9 +83,13 @@ class TestEvents:
     def _send(self, test: _Test) -> None:
         if self._only_failed and test.status != "failed":
             return
-        # What a spool has taken is delivered with the session's event.
-        if self._lost or not Course(self._manager, test.event()).send(timeout=0).kept:
+        if self._has_stopped:
             self._lost += 1
+            return
+        # What a spool has taken is delivered with the session's event.
+        report = Course(self._manager, test.event()).send(timeout=0)
+        self._lost += not report.kept
+        self._has_stopped = not report.kept or any(one.duration > _LONG for one in report.failed)
 
 
 class _Test:
