@@ -14,6 +14,7 @@ import pytest
 from faults.rows import ROWS
 
 import e3_event
+import e3_event_pytest
 from e3_event import handler_tools, testing
 from e3_event._config._file import HANDLER_KEYS
 from e3_event._config._place import SpoolConfig
@@ -21,6 +22,7 @@ from e3_event._config._redaction import RedactConfig
 from e3_event._redact import SHAPES
 from e3_event._retry import RetryPolicy
 from e3_event.handler import BUILT_IN
+from e3_event.pytest._outcome import COUNTED, STATUS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +137,20 @@ def test_the_keys_of_the_configuration_file_and_no_others_are_explained(table: s
     section = (DOCS / "configuration.md").read_text().partition(f"### {table}\n")[2].partition("\n##")[0]
     keys = re.findall(r"^\| `?([a-z_ ]+?)`? \|", section, re.MULTILINE)
     assert sorted(keys) == sorted([*CONFIGURATION[table], "key"])
+
+
+def test_the_options_of_the_pytest_plugin_and_no_others_are_explained() -> None:
+    rows = re.findall(r"^\| `(--\S+).*?` \| `(\w+)` \|", (DOCS / "pytest.md").read_text(), re.MULTILINE)
+    parser = pytest.Parser(_ispytest=True)
+    e3_event_pytest.pytest_addoption(parser)
+    (group,) = (group for group in parser._groups if group.name == "e3-event")
+    assert {option for option, _ in rows} == {name for option in group.options for name in option.names()}
+    assert {setting for _, setting in rows} == set(parser._inidict)
+
+
+@pytest.mark.parametrize("outcome", [*STATUS_OF, *COUNTED.values()])
+def test_each_outcome_of_a_test_is_named(outcome: str) -> None:
+    assert f"`{outcome}`" in (DOCS / "pytest.md").read_text()
 
 
 def clauses() -> dict[str, str]:
