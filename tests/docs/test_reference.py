@@ -6,6 +6,8 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,6 @@ import pytest
 from faults.rows import ROWS
 
 import e3_event
-import e3_event_pytest
 from e3_event import handler_tools, testing
 from e3_event._config._file import HANDLER_KEYS
 from e3_event._config._place import SpoolConfig
@@ -141,11 +142,10 @@ def test_the_keys_of_the_configuration_file_and_no_others_are_explained(table: s
 
 def test_the_options_of_the_pytest_plugin_and_no_others_are_explained() -> None:
     rows = re.findall(r"^\| `(--\S+).*?` \| `(\w+)` \|", (DOCS / "pytest.md").read_text(), re.MULTILINE)
-    parser = pytest.Parser(_ispytest=True)
-    e3_event_pytest.pytest_addoption(parser)
-    (group,) = (group for group in parser._groups if group.name == "e3-event")
-    assert {option for option, _ in rows} == {name for option in group.options for name in option.names()}
-    assert {setting for _, setting in rows} == set(parser._inidict)
+    command = [sys.executable, "-m", "pytest", "-p", "e3_event.pytest", "--help"]
+    told = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout
+    assert {option for option, _ in rows} == set(re.findall(r"^  (--e3-event[\w-]*)", told, re.MULTILINE))
+    assert {setting for _, setting in rows} == set(re.findall(r"^  (e3_event\w*)", told, re.MULTILINE))
 
 
 @pytest.mark.parametrize("outcome", [*STATUS_OF, *COUNTED.values()])

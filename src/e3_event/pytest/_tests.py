@@ -41,8 +41,6 @@ class TestEvents:
     :param tell: takes what is wrong
     """
 
-    __test__ = False
-
     def __init__(
         self, manager: EventManager, clean: Cleaner, *, only_failed: bool, tell: Callable[[str], object]
     ) -> None:
