@@ -70,14 +70,12 @@ class Controller:
             self._event = SessionEvent(*self._arguments, arguments, self._unharmed.tell)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        event = self._own_event()
-        if event and not report.passed:
+        if (event := self._own_event()) and not report.passed:
             with self._unharmed:
                 event.take(report, "error" if report.failed else "skipped")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        event = self._own_event()
-        if event:
+        if event := self._own_event():
             with self._unharmed:
                 status = self._config.hook.pytest_report_teststatus(report=report, config=self._config)
                 event.take(report, status[0] if status else report.outcome)
@@ -86,29 +84,29 @@ class Controller:
         self._deselected += len(items)
 
     def pytest_warning_recorded(self) -> None:
-        if self._event:
-            self._event.count("warnings")
+        if event := self._own_event():
+            event.count("warnings")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a process of pytest-xdist which event its tests are part of."""
-        if self._event:
-            node.workerinput[_FAMILY] = self._event.member.variables({})
+        if event := self._own_event():
+            node.workerinput[_FAMILY] = event.member.variables({})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Each process of pytest-xdist collects, and deselects, the same."""
-        told = getattr(node, "workeroutput", {})
-        self._deselected = max(self._deselected, told.get(_DESELECTED, 0))
+        output = getattr(node, "workeroutput", {})
+        self._deselected = max(self._deselected, output.get(_DESELECTED, 0))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        if self._event:
-            self._event.stop(excinfo.value)
+        if event := self._own_event():
+            event.stop(excinfo.value)
 
     def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        if self._event:
+        if event := self._own_event():
             with self._unharmed:
-                self._event.stop(excinfo.value, str(excrepr))
+                event.stop(excinfo.value, str(excrepr))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -158,8 +156,8 @@ class Worker:
             _family.enter(above)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        told = self._config.workeroutput
-        told[_DESELECTED] = told.get(_DESELECTED, 0) + len(items)
+        output = self._config.workeroutput
+        output[_DESELECTED] = output.get(_DESELECTED, 0) + len(items)
 
 
 class Items:
