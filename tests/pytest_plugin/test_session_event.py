@@ -177,7 +177,7 @@ def test_too_many_warnings_are_a_failure(sessions: Sessions, how: tuple[str, str
 def test_a_setting_asks_for_it_as_well_and_an_empty_name_for_none(sessions: Sessions) -> None:
     sessions.write("pytest.ini", "[pytest]\ne3_event = from-file\ne3_event_tests = all\n")
     sessions.write("test_it.py", "def test_it(): pass")
-    assert "e3-event" not in sessions.run("--e3-event", "").stdout
+    assert "e3-event:" not in sessions.run("--e3-event", "").stdout
     assert not sessions.events.exists()
     sessions.run()
     assert sessions.session()["name"] == "from-file"
@@ -209,7 +209,7 @@ def test_bad_usage_of_ours_is_refused(sessions: Sessions, arguments: tuple[str, 
 
 def test_a_quiet_session_tells_of_trouble_only(sessions: Sessions) -> None:
     sessions.write("test_it.py", "def test_it(): pass")
-    assert "e3-event" not in sessions.run(*ASKED, "-q").stdout
+    assert "e3-event:" not in sessions.run(*ASKED, "-q").stdout
     assert "Not a directory" in line_of(
         sessions.run(*ASKED, "-q", E3_EVENT_HANDLERS="file=pytest.ini/events")
     )
