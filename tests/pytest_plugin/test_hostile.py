@@ -153,3 +153,5 @@ def test_a_report_that_can_not_be_shown_harms_nothing(sessions: Sessions) -> Non
     event = sessions.session()
     assert (event["failed"], event["status"]) == (2, "failed")
     assert "good" in sessions.log()
+    evil = sessions.tests()["test_it.py::test_evil"]
+    assert (evil["status"], evil["error"]) == ("failed", "it can't be shown: RuntimeError: no text")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from e3_event._attempt import Attempt
 from e3_event.job._log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._text import Cleaner
@@ -64,13 +66,24 @@ class Failures:
 
 def text_of(report: Any) -> str:
     """Return what pytest shows of a report that failed: where and why, and what was printed meanwhile."""
-    parts = [str(report.longreprtext)]
-    parts += [f"---- {heading} ----\n{content}" for heading, content in report.sections]
-    return "\n".join(parts)
+    printed = [f"---- {heading} ----\n{content}" for heading, content in report.sections]
+    return "\n".join([traceback_of(report), *printed])
+
+
+def traceback_of(report: Any) -> str:
+    """Return where and why it failed."""
+    return _shown(lambda: report.longreprtext)
 
 
 def reason_of(report: Any) -> str:
     """Return why it failed, in the first line of what was raised."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(getattr(crash, "message", "") or report.longrepr or "").strip()
-    return text.partition("\n")[0]
+    text = _shown(lambda: getattr(crash, "message", "") or report.longrepr or "")
+    return text.strip().partition("\n")[0]
+
+
+def _shown(show: Callable[[], object]) -> str:
+    """Return a text that foreign code makes."""
+    with Attempt() as attempt:
+        return str(show())
+    return f"it can't be shown: {attempt.reason}"

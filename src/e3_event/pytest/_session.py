@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 
 from e3_event._attachment import attach_files
+from e3_event._attempt import Attempt
 from e3_event._config import configure, read_config
 from e3_event._config._redaction import make_redactor
 from e3_event._course import Course
@@ -102,7 +103,8 @@ class SessionEvent:
         why = self._clean.line(describe(self._stop)) if self._stop else ""
         status, error = judge(code, self._stop, self._seen, why)
         if self._tests:
-            self._tests.finish("cancelled" if status == "cancelled" else "aborted")
+            with Attempt():  # whatever becomes of them, the session's event is sent
+                self._tests.finish("cancelled" if status == "cancelled" else "aborted")
         end(self.member)
         self._close(code, status, error)
         try:

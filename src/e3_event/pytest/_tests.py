@@ -9,7 +9,7 @@ from e3_event._course import Course
 from e3_event._event import Event
 from e3_event._family import join
 
-from ._failures import reason_of
+from ._failures import reason_of, traceback_of
 from ._outcome import STATUS_OF
 
 TYPE_CHECKING = False
@@ -133,7 +133,7 @@ class _Test:
         data.pop("reason", None)
         if self.status == "failed":
             data["error"] = clean.line(reason_of(report))
-            data["traceback"] = clean.text(report.longreprtext, _TRACEBACK)
+            data["traceback"] = clean.text(traceback_of(report), _TRACEBACK)
         elif reason := _reason(report):
             data["reason"] = clean.line(reason)
 
