@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from e3_event import EventManager
+from e3_event._family import _inside
 from e3_event.job._ci import SYSTEMS
 
 settings.register_profile("untimed", deadline=None)  # a slow machine is no failure
@@ -55,6 +56,14 @@ def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
     for name in (*ours, *around, "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture(autouse=True)
+def outside_of_any_event() -> Iterator[None]:
+    """Tests are not part of their own session's event, if there is one (`--e3-event`)."""
+    token = _inside.set(None)
+    yield
+    _inside.reset(token)
 
 
 @pytest.fixture(autouse=True)

@@ -52,6 +52,8 @@ ALLOWED = {
     "testing": {"public", "plugins"},
     "job": {"attachment", "config", "course", "errors", "event", "family", "files", "logger", "manager",
             "pieces", "record", "redact", "report"},
+    "pytest": {"attachment", "attempt", "config", "course", "errors", "event", "family", "job", "manager",
+               "redact", "render"},
     "main__": {"cli"},
     "cli": {"course", "render", "public", "config", "redact", "redaction", "errors", "event", "family",
             "logger", "manager", "report", "flush", "plugins", "job", "handler_tools", "relay", "spool"},

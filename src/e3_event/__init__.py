@@ -2,6 +2,8 @@
 
 The documented names of `e3.event` and what goes beyond them. `default_manager` is the manager behind the
 module functions of the same names.
+
+PYTEST_DONT_REWRITE, as there is no assertion here: pytest would warn where this is imported before it.
 """
 
 from __future__ import annotations

@@ -115,13 +115,17 @@ def _keys(above: Member | None) -> dict[str, Any]:
 
 def begin(event: Event) -> Member:
     """Let an event join its family, and be the parent of those that begin before its `end`."""
-    member = join(event, os.environ)
+    return enter(join(event, os.environ))
+
+
+def enter(member: Member) -> Member:
+    """Let it be the parent of those that begin before its `end`."""
     member._token = _inside.set(member)
     return member
 
 
 def end(member: Member) -> None:
-    """Put back what was before its `begin`, in whatever order, thread and context blocks end."""
+    """Put back what was before its `begin` or `enter`, in whatever order, thread and context blocks end."""
     member._ended = True
     innermost()
 

@@ -35,11 +35,11 @@ def message_text(event: Event) -> str:
     lines = [plain(f"{name}: {status}" if status != "" else f"{name}"), "", *_table(head | shown)]
     for key, value in tail.items():
         lines += ["", f"{key}:"]
-        lines += ["  " + plain(line) for line in _cut(str(value), _LONGEST_VALUE).splitlines()]
+        lines += ["  " + plain(line) for line in cut(str(value), _LONGEST_VALUE).splitlines()]
     if snapshot._attachments:
         lines += ["", "Attachments: " + ", ".join(plain(name) for name in snapshot._attachments)]
     lines += ["", f"uid {plain(str(uid))}", f"snapshot {snapshot._snapshot_id}"]
-    return _cut("\n".join(lines), _LONGEST) + "\n"
+    return cut("\n".join(lines), _LONGEST) + "\n"
 
 
 def plain(text: str) -> str:
@@ -51,7 +51,7 @@ def _table(data: dict[str, Any]) -> list[str]:
     keys = {key: plain(key) for key in data}
     width = min(max(map(len, keys.values()), default=0), _WIDEST_KEY)
     return [
-        f"{keys[key]:<{width}}  {plain(_cut(_value(key, value), _LONGEST_VALUE))}"
+        f"{keys[key]:<{width}}  {plain(cut(_value(key, value), _LONGEST_VALUE))}"
         for key, value in data.items()
     ]
 
@@ -78,7 +78,7 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def _cut(text: str, longest: int) -> str:
+def cut(text: str, longest: int) -> str:
     """Leave out the middle of a long text, and say so."""
     if len(text) <= longest:
         return text

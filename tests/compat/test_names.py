@@ -208,7 +208,7 @@ def test_names_with_another_python(version: str, tmp_path: Path, wheelhouse: Pat
     fresh.run(OURS.format(first=INSTALL))
 
 
-def test_the_wheel_holds_the_package_and_one_documented_module(built_wheel: Path) -> None:
+def test_the_wheel_holds_the_package_the_documented_module_and_what_pytest_loads(built_wheel: Path) -> None:
     import zipfile
 
     with zipfile.ZipFile(built_wheel) as wheel:
@@ -220,7 +220,8 @@ def test_the_wheel_holds_the_package_and_one_documented_module(built_wheel: Path
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert names == expected
-    assert {name for name in names if not name.startswith("e3_event/")} == {"e3/event.py"}
+    beside = {name for name in names if not name.startswith("e3_event/")}
+    assert beside == {"e3/event.py", "e3_event_pytest.py"}
     assert "e3_event/py.typed" in names
 
 
@@ -234,7 +235,7 @@ def test_nothing_is_registered_in_the_documented_group(built_wheel: Path) -> Non
         text = wheel.read(name).decode()
     entry_points = configparser.ConfigParser(delimiters="=")
     entry_points.read_string(text)
-    assert sorted(entry_points.sections()) == ["console_scripts", "e3_event.handler"]
+    assert sorted(entry_points.sections()) == ["console_scripts", "e3_event.handler", "pytest11"]
     assert (
         json.dumps(sorted(entry_points["e3_event.handler"])) == '["file", "logging", "s3", "smtp", "spool"]'
     )

@@ -6,6 +6,8 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from e3_event._config._redaction import RedactConfig
 from e3_event._redact import SHAPES
 from e3_event._retry import RetryPolicy
 from e3_event.handler import BUILT_IN
+from e3_event.pytest._outcome import COUNTED, STATUS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +138,19 @@ def test_the_keys_of_the_configuration_file_and_no_others_are_explained(table: s
     section = (DOCS / "configuration.md").read_text().partition(f"### {table}\n")[2].partition("\n##")[0]
     keys = re.findall(r"^\| `?([a-z_ ]+?)`? \|", section, re.MULTILINE)
     assert sorted(keys) == sorted([*CONFIGURATION[table], "key"])
+
+
+def test_the_options_of_the_pytest_plugin_and_no_others_are_explained() -> None:
+    rows = re.findall(r"^\| `(--\S+).*?` \| `(\w+)` \|", (DOCS / "pytest.md").read_text(), re.MULTILINE)
+    command = [sys.executable, "-m", "pytest", "-p", "e3_event.pytest", "--help"]
+    told = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout
+    assert {option for option, _ in rows} == set(re.findall(r"^  (--e3-event[\w-]*)", told, re.MULTILINE))
+    assert {setting for _, setting in rows} == set(re.findall(r"^  (e3_event\w*)", told, re.MULTILINE))
+
+
+@pytest.mark.parametrize("outcome", [*STATUS_OF, *COUNTED.values()])
+def test_each_outcome_of_a_test_is_named(outcome: str) -> None:
+    assert f"`{outcome}`" in (DOCS / "pytest.md").read_text()
 
 
 def clauses() -> dict[str, str]:
