@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from .bench import Bench, HangError, Outcome
-from .machine import make_ext4, mounted
+from .machine import copied, make_ext4, mounted
 from .power import SIZE, cut
 from .words import PATIENCE
 
@@ -88,7 +88,7 @@ def cut_power_of_jobs(bench: Bench) -> Outcome:
             if number not in started and os.path.exists(_mark(bench, number)):
                 os.unlink(_mark(bench, number))  # it began when the disk took nothing any more
     outcome = Outcome()
-    with mounted(image, disk, "-o", "loop"):
+    with mounted(copied(image), disk, "-o", "loop"):
         found = _events(spool)
         for number in range(len(jobs)):
             outcome.add(_losses(bench, found, number, is_harmed=True, needs_log=False))

@@ -84,6 +84,16 @@ def make_ext4(path: str, size: int, *options: str) -> None:
     run("mkfs.ext4", "-q", "-F", *options, path)
 
 
+def copied(image: str) -> str:
+    """Copy the image of a disk that was mounted, to mount it again.
+
+    Its first loop device may not be gone yet, and would be used once more, with what it has in memory.
+    """
+    copy = f"{image}-again"
+    run("cp", "--sparse=always", image, copy)
+    return copy
+
+
 def memory_folder() -> str | None:
     """A folder in memory, for what no disk is needed for; `None`: there is none."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

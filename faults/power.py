@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .bench import Bench, Outcome
 from .kills import put_endlessly
-from .machine import make_ext4, mounted
+from .machine import copied, make_ext4, mounted
 from .promise import Books, broken_promises
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def cut_power(bench: Bench) -> Outcome:
             bench.hear(writer, "begins")
             time.sleep(bench.random.uniform(0, LONGEST))  # the moment is the fault
             books = _cut(bench, writer, disk)
+        image = copied(image)
         with mounted(image, disk, "-o", "loop"):
             outcome.add(broken_promises(os.path.join(disk, "spool"), books))
     return outcome

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from ._attempt import Attempt
 from ._logger import logger
 
@@ -33,6 +31,7 @@ class Course:
         self._manager = manager
         self._event = event
         self._scope = scope
+        self._masking: Masking | None = None
         self._run: Run | None = None
         self.problems: list[str] = []
         self.report: Report | None = None
@@ -62,12 +61,14 @@ class Course:
         """A path for its output, where it is found if this process is killed; empty: there is none."""
         return "" if self._run is None else self._run.log
 
-    @cached_property
+    @property
     def masking(self) -> Masking:
         """Masks its secrets."""
-        from ._masking import Masking
+        if self._masking is None:
+            from ._masking import Masking
 
-        return Masking(self._manager._setup.redact, self._scope)
+            self._masking = Masking(self._manager._setup.redact, self._scope)
+        return self._masking
 
     def send(self, timeout: float | None = None, *, insist: bool = False) -> Report:
         """Send the event: into the spool that is set up, if there is one, and from there to the handlers.

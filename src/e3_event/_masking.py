@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
 
 from ._attachment import Attachment
 from ._event import Snapshot
@@ -41,14 +40,17 @@ class Masking:
         self._settings = usual if scope is None else RedactConfig(scope=scope, env=usual.env)  # type: ignore[arg-type]
         self.is_for_all = self._settings.scope == "all"
         self.captured: set[str] = set()
+        self._redactor: Redactor | None = None
         self._folder: TemporaryDirectory[str] | None = None
 
-    @cached_property
+    @property
     def redactor(self) -> Redactor | None:
         """Masks secrets in what we capture; `None`: that is not wanted."""
-        from ._config._redaction import make_redactor
+        if self._redactor is None and self._settings.scope != "nothing":
+            from ._config._redaction import make_redactor
 
-        return make_redactor(self._settings)
+            self._redactor = make_redactor(self._settings)
+        return self._redactor
 
     def text(self, text: str) -> str:
         """Return a text that we captured, without secrets."""
