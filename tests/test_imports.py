@@ -49,7 +49,7 @@ ALLOWED = {
             "public", "record", "redact", "report"},
     "main__": {"cli"},
     "cli": {"course", "render", "public", "config", "redact", "redaction", "errors", "event", "family",
-            "manager", "report", "flush", "plugins", "job", "handler_tools", "relay", "spool"},
+            "manager", "report", "retry", "flush", "plugins", "job", "handler_tools", "relay", "spool"},
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from e3_event import EventManager
 from e3_event._redact import describe
 
 from . import _options
+from ._limit import Limit, exit_within
 from ._terminal import say, tell_of
 
 TYPE_CHECKING = False
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _TIMED_OUT = 124
 #: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
 _PATIENCE = 2.0
+#: Seconds that the configuration and what it names may take before the command starts without it.
+_LOADING = 30.0
+#: Seconds after which this process leaves threads alone that do not end.
+_LEAVING = 10.0
 
 
 @click.command(
@@ -97,15 +102,17 @@ def run(
         stand_in=True,
     ) as job:
         try:
-            with _Never("the configured handlers can't be used", Exception):
-                _load(manager)
+            with _Never("the configured handlers can't be used", but=KeyboardInterrupt):
+                with Limit(_LOADING, "not ready"):
+                    _load(manager)
             ending = job.run()
         except KeyboardInterrupt:  # before there was a command that could have it
             return _leave(Ending(None, signal.SIGINT))
         if ending.error:
             say(ending.error)
-        with _Never(f"the event {job.event.name} may not have been sent", Exception, KeyboardInterrupt):
-            _send(job, manager, flush_timeout)
+        with _Never(f"the event {job.event.name} may not have been sent"):
+            with _limit_of_sending(manager, flush_timeout):
+                _send(job, manager, flush_timeout)
     return _leave(ending)
 
 
@@ -132,16 +139,28 @@ def _send(job: Job, manager: EventManager, timeout: float | None) -> None:
     manager._close_all(wait=False)
 
 
+def _limit_of_sending(manager: EventManager, timeout: float | None) -> Limit:
+    """Bounds a spool, and handlers that are called directly: they have only their own time-outs."""
+    from e3_event._retry import DEADLINE
+
+    deadline = max([DEADLINE, *(named.deadline for named in manager._setup.named.values())])
+    if manager._setup.front:  # which bounds what is delivered from it
+        deadline += timeout or 0.0
+    else:
+        deadline = timeout or deadline
+    return Limit(deadline, "no answer", max(1, len(manager.handlers)))
+
+
 class _Never:
     """Nothing inside keeps the command from running or changes its exit code: it is told in one line.
 
     :param what: what it means, for that line
-    :param caught: which exceptions
+    :param but: exceptions that go on; any other one can be of foreign code, which may even exit
     """
 
-    def __init__(self, what: str, *caught: type[BaseException]) -> None:
+    def __init__(self, what: str, *, but: type[BaseException] | tuple[()] = ()) -> None:
         self.what = what
-        self.caught = caught
+        self.but = but
 
     def __enter__(self) -> None:
         pass
@@ -149,7 +168,7 @@ class _Never:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, self.caught):
+        if error is None or isinstance(error, self.but):
             return False
         say(f"{self.what}: {describe(error)}")
         return True
@@ -157,10 +176,10 @@ class _Never:
 
 def _leave(ending: Ending) -> int:
     """Die of the signal that killed the command, so that our caller sees what it would see without us."""
-    if ending.timed_out:
-        return _TIMED_OUT
-    if ending.signal is None:
-        return ending.exit_code or 0
+    if ending.timed_out or ending.signal is None:
+        code = _TIMED_OUT if ending.timed_out else ending.exit_code or 0
+        exit_within(_LEAVING, code)
+        return code
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
