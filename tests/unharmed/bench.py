@@ -79,7 +79,7 @@ class Bench:
     :ivar popen: of `subprocess.Popen`
     :ivar closing: ends what a test has begun
     :ivar is_sent: whether the event has to come to the handler
-    :ivar shell_says: a part of lines that the shell itself may print for every job
+    :ivar others_say: a part of lines on stderr that are not ours, and may be there
     :ivar ours: the command that is tested
     """
 
@@ -108,7 +108,7 @@ class Bench:
         self.options: list[str] = []
         self.popen: dict[str, Any] = {}
         self.is_sent = True
-        self.shell_says = b""
+        self.others_say = b""
         self.ours: Sequence[str] = COMMAND
 
     @property
@@ -167,7 +167,7 @@ class Bench:
             assert done.stdout == job.out
         if done.stderr is not None:
             lines = done.stderr.splitlines(keepends=True)
-            says = self.shell_says
+            says = self.others_say
             self._check_told([line for line in lines if not says or says not in line], told)
         assert list(self.tmp.iterdir()) == []
         assert _left_behind(str(self.folder)) == []
@@ -189,8 +189,12 @@ class Bench:
 def _run(
     command: Sequence[str], env: Mapping[str, str], options: Mapping[str, Any]
 ) -> subprocess.CompletedProcess[bytes]:
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.run(command, env=env, timeout=HANGS, check=False, **(streams | dict(options)))
+    streams: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
+    return subprocess.run(command, env=env, timeout=HANGS, check=False, **{**streams, **options})
 
 
 def _left_behind(sign: str) -> list[int]:

@@ -186,7 +186,7 @@ def quiet_without_a_temporary_folder(bench: Bench) -> Iterable[str]:
 def a_current_folder_that_is_gone(bench: Bench) -> Iterable[str]:
     (bench.folder / "gone").mkdir()
     bench.before = ("sh", "-ec", f'cd {bench.folder}/gone; rmdir ../gone; exec "$@"', "sh")
-    bench.shell_says = b"getcwd"
+    bench.others_say = b"getcwd"
     return []
 
 
@@ -203,7 +203,7 @@ def a_current_folder_that_can_not_be_read(bench: Bench) -> Iterable[str]:
     folder = bench.folder / "secret"
     folder.mkdir()
     script = f'cd {folder}; chmod 0 .; exec {" ".join(POWERLESS)} "$@"'
-    bench.shell_says = b"getcwd"
+    bench.others_say = b"getcwd"
     bench.before = ("sh", "-ec", script, "sh")
     return []
 

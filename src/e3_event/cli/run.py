@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import click
 
@@ -86,6 +87,7 @@ def run(
     """
     from e3_event.job import Ending, Job
 
+    sys.stdout = sys.stderr  # what a handler prints is none of the command's output
     manager = EventManager()
     with Job(
         command,
@@ -102,17 +104,17 @@ def run(
         stand_in=True,
     ) as job:
         try:
-            with _Never("the configured handlers can't be used", but=KeyboardInterrupt):
-                with Limit(_LOADING, "not ready"):
-                    _load(manager)
+            what = "the configured handlers can't be used"
+            with _Never(what, but=KeyboardInterrupt), Limit(_LOADING, "not ready"):
+                _load(manager)
             ending = job.run()
         except KeyboardInterrupt:  # before there was a command that could have it
             return _leave(Ending(None, signal.SIGINT))
         if ending.error:
             say(ending.error)
-        with _Never(f"the event {job.event.name} may not have been sent"):
-            with _limit_of_sending(manager, flush_timeout):
-                _send(job, manager, flush_timeout)
+        what = f"the event {job.event.name} may not have been sent"
+        with _Never(what), _limit_of_sending(manager, flush_timeout):
+            _send(job, manager, flush_timeout)
     return _leave(ending)
 
 
