@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from unharmed.bench import POWERLESS, Bench, Failure, Failures
 
@@ -209,15 +209,12 @@ def a_current_folder_that_can_not_be_read(bench: Bench) -> Iterable[str]:
 
 
 def have_a_fallback(bench: Bench) -> None:
-    """Put a folder in place of /var/tmp, and see that it is used."""
-    folder = bench.folder / "fallback"
-    folder.mkdir()
-    bench.prepare(f"import e3_event._config._place as place; place.FALLBACK = {str(folder)!r}")
-    bench.closing.callback(lambda: _check_used(bench))
+    """See that the event is kept in /var/tmp."""
+    place = bench.fall_back()
+    bench.closing.callback(lambda: _check_used(place))
 
 
-def _check_used(bench: Bench) -> None:
-    place = bench.folder / f"fallback/e3-event-{os.geteuid()}"
+def _check_used(place: Path) -> None:
     assert (place / "spool.db").exists()
     assert list((place / "runs").iterdir()) == []
 
