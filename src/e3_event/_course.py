@@ -123,8 +123,19 @@ class Course:
             report = follow(manager, front, report, seconds)
         if not following.delivered:
             logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
+            report = _waits(report, following.reason)
         manager._tell(event, report.failed)
         return report
+
+
+def _waits(report: Report, reason: str) -> Report:
+    """A report that says why what waits was not delivered."""
+    from msgspec.structs import replace
+
+    outcomes = [
+        replace(outcome, reason=reason) if outcome.waiting else outcome for outcome in report.outcomes
+    ]
+    return replace(report, outcomes=tuple(outcomes))
 
 
 def tell_of_waiting(event: Event, report: Report) -> None:
