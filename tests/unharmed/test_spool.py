@@ -20,7 +20,7 @@ from unharmed.bench import POWERLESS, Bench, Failure, Failures
 failures = Failures()
 NOT_KEPT = "the event job was not kept by spool: "
 #: The record of what runs could not be written; the event came all the same.
-UNHEARD = "nobody had heard of"
+UNHEARD = "had it been killed: "
 #: It is not the user's own, or not fit.
 ELSEWHERE = "; events are kept in "
 
