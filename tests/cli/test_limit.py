@@ -20,7 +20,7 @@ def alarm_as_before() -> Iterator[None]:
 
 
 def test_what_hangs_gets_an_error() -> None:
-    with pytest.raises(TimeoutError, match="no answer within 0.05 s"), Limit(0.05, "no answer"):
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"), Limit(0.05, "no answer"):
         time.sleep(1000)
 
 
