@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -51,7 +51,7 @@ def test_a_timer_that_runs_already_goes_on_behind_it() -> None:
 def test_an_alarm_of_somebody_else_that_was_blocked_is_none() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
     try:
-        os.kill(os.getpid(), signal.SIGALRM)
+        signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
         with Limit(60, "no answer"):
             pass
         assert signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
