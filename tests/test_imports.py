@@ -56,7 +56,8 @@ ALLOWED = {
                "redact", "render"},
     "main__": {"cli"},
     "cli": {"course", "render", "public", "config", "redact", "redaction", "errors", "event", "family",
-            "logger", "manager", "report", "flush", "plugins", "job", "handler_tools", "relay", "spool"},
+            "logger", "manager", "report", "retry", "flush", "plugins", "job", "handler_tools", "relay",
+            "spool"},
 }  # fmt: skip
 
 

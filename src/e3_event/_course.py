@@ -125,8 +125,15 @@ class Course:
             report = follow(manager, front, report, seconds, insist=insist)
         if not following.delivered:
             logger.error("%r: what the spool holds is delivered later: %s", event, following.reason)
+            report = _waits(report, following.reason)
         manager._tell(event, report.failed)
         return report
+
+
+def _waits(report: Report, reason: str) -> Report:
+    """A report that says why what waits was not delivered."""
+    outcomes = [one._replace(reason=reason) if one.waiting else one for one in report.outcomes]
+    return report._replace(outcomes=tuple(outcomes))
 
 
 def tell_of_waiting(event: Event, report: Report) -> None:

@@ -91,7 +91,7 @@ def test_help_and_mistakes_are_left_to_click(other: list[str]) -> None:
 def test_a_run_loads_nothing_that_takes_long() -> None:
     code = (
         "import sys, os\n"
-        "def told(code): print(*sorted(sys.modules), flush=True); leave(code)\n"
+        "def told(code): print(*sorted(sys.modules), file=sys.__stdout__, flush=True); leave(code)\n"
         "leave, os._exit = os._exit, told\n"
         "from e3_event.cli import main\n"
         "main(['run', '--quiet', '--name', 'x', '--', 'true'])\n"

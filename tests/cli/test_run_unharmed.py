@@ -113,17 +113,6 @@ def test_a_spool_that_is_kept_locked_gets_the_event_from_the_next_one(private_en
     assert [attachment.name for attachment in attachments(event)] == ["log"]
 
 
-def test_a_damaged_spool_is_told_and_the_event_goes_directly(
-    events: Events, private_environment: Path
-) -> None:
-    folder = spool_of(private_environment)
-    folder.mkdir(parents=True)
-    (folder / "spool.db").write_bytes(b"this is no database" * 100)
-    told = ran(run(), lines=1)
-    assert "the event job was not kept by spool: " in told
-    assert events.only()["exit_code"] == 5
-
-
 def test_a_spool_that_can_not_grow_while_it_is_delivered_from_is_told(events: Events) -> None:
     """It is put, but that it was delivered can't be written down any more: it comes again."""
     limit = 120_000
@@ -141,14 +130,6 @@ def test_a_spool_that_can_not_grow_while_it_is_delivered_from_is_told(events: Ev
     assert told.count("\n") == 1
     assert told.startswith("e3-event: the event job waits for file: ")
     assert told.endswith("/spool.db: disk I/O error\n")
-
-
-def test_a_broken_file_is_told_and_the_event_kept(config: Path, private_environment: Path) -> None:
-    config.write_text("[spool\n")
-    told = ran(run("--config", config), lines=1)
-    assert told.startswith(f"e3-event: {config}: no TOML: ")
-    assert told.endswith(f"; events are kept in {spool_of(private_environment)}\n")
-    assert [event.name for event in kept(spool_of(private_environment))] == ["job"]
 
 
 def test_without_spool_and_handlers_that_events_go_nowhere_is_told(config: Path) -> None:

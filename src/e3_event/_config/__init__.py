@@ -63,6 +63,10 @@ def configure(
     except EventError as error:
         problems.append(error)
         setup.complete = handlers_source(file) != HANDLERS_VAR
+    except BaseException:  # foreign code, which may even exit; events are kept all the same
+        setup.complete = handlers_source(file) != HANDLERS_VAR
+        setup.front = _front(manager, config, is_variable=False, must_open=False)
+        raise
     if problems and tell is None:
         raise problems[0]
     setup.redact = config.redact if config else None

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, ...]
 
+#: Bytes of a configuration file. What is larger is none.
+LARGEST = 1 << 20
+
 
 class ConfigError(EventError):
     """A configuration file is wrong.
@@ -50,7 +53,10 @@ class Document:
         try:
             with open(path, "rb") as file:
                 self.mode = os.fstat(file.fileno()).st_mode
-                self._text = file.read().decode()
+                content = file.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise ConfigError([f"{path}: can't be read: it is larger than {LARGEST >> 20} MiB"])
+            self._text = content.decode()
             self.data: dict[str, Any] = tomllib.loads(self._text)
         except OSError as error:
             raise ConfigError([f"{path}: can't be read: {error.strerror or error}"]) from error

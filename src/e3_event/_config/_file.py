@@ -213,6 +213,8 @@ def _try(found: HandlerConfig, table: Table) -> None:
         found.build()
     except EventError as error:
         table.problem("", redact(error.messages[-1]))
+    except Exception as error:  # noqa: BLE001  a foreign handler; its text might hold a secret
+        table.problem("", f"the configuration does not fit ({type(error).__name__})")
 
 
 def _warn_of_secrets(found: HandlerConfig, given: Mapping[str, Any], document: Document) -> None:

@@ -14,14 +14,19 @@ _XDG = {"config": ("XDG_CONFIG_HOME", "~/.config"), "state": ("XDG_STATE_HOME", 
 def user_folder(kind: str) -> str:
     """The folder `e3-event` among those of the user, as `platformdirs` says; on Linux without loading it.
 
+    A relative path is as good as none: it would be another folder for each current one.
+
     :param kind: `config` or `state`
     :raises EventError: this user has no home
     """
     if sys.platform == "linux":
         variable, usual = _XDG[kind]
-        found = os.environ.get(variable, "").strip() or os.path.expanduser(usual)
-        if not found.startswith("~"):
-            return os.path.join(os.path.abspath(found), "e3-event")
+        found = os.environ.get(variable, "").strip()
+        if not os.path.isabs(found):  # "consider the path invalid and ignore it", says XDG
+            home = os.environ.get("HOME", "/")
+            found = os.path.expanduser(usual) if os.path.isabs(home) else ""
+        if os.path.isabs(found):
+            return os.path.join(found, "e3-event")
     else:
         import platformdirs
 

@@ -118,7 +118,8 @@ class Worker:
 
         :return: whether it has
         """
-        self._thread.join(max(timeout, 0.0))
+        if self._thread.ident is not None:  # it could be started
+            self._thread.join(max(timeout, 0.0))
         return not self._thread.is_alive()
 
     def is_alive(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -23,6 +24,7 @@ def main(args: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
     gc.disable()  # while a subcommand is loaded, which is no garbage
     _open_standard_streams()
+    _keep_nothing_for_stderr()
     prepare(_listen)
     sys.exit(_main(sys.argv[1:] if args is None else args))
 
@@ -74,6 +76,22 @@ def _forget_output() -> None:
 
 def _open_standard_streams() -> None:
     """Open /dev/null in place of closed ones (`>&-`), so that no other file takes their numbers."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+    while (fd := _open_null()) <= 2:
         pass
     os.close(fd)
+
+
+def _open_null() -> int:
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except FileNotFoundError:  # a container without /dev
+        return os.open("/", os.O_RDONLY)
+
+
+def _keep_nothing_for_stderr() -> None:
+    """Let no text wait that stderr could not take: the interpreter would try it again at its end, and exit
+    with a code of its own.
+    """
+    encoding = sys.stderr.encoding if sys.stderr else "utf-8"
+    raw = open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115  it is there to the end
+    sys.stderr = io.TextIOWrapper(raw, encoding, "backslashreplace", write_through=True)

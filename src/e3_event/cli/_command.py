@@ -78,7 +78,7 @@ class _Group(click.Group):
 @click.option(
     "--config",
     metavar="FILE",
-    type=click.Path(),
+    type=click.Path(readable=False),  # `run` tells that it can't be read, and runs its command
     help="The configuration file.  [default: what E3_EVENT_CONFIG names, else the user's, else that in /etc]",
 )
 def command(config: str | None) -> None:

@@ -10,6 +10,7 @@ import sys
 from e3_event import EventManager
 from e3_event._redact import describe
 
+from ._limit import Limit, exit_within
 from ._terminal import say, tell_of
 
 TYPE_CHECKING = False
@@ -25,6 +26,10 @@ _TIMED_OUT = 124
 _SKIPPED = 75
 #: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
 _PATIENCE = 2.0
+#: Seconds that the configuration and what it names may take before the command starts without it.
+_LOADING = 30.0
+#: Seconds after which this process leaves threads alone that do not end.
+_LEAVING = 10.0
 
 
 def run(
@@ -44,11 +49,13 @@ def run(
     """
     from e3_event.job import Ending, Job, Way
 
+    sys.stdout = sys.stderr  # what a handler prints is none of the command's output
     manager = EventManager()
     way = Way(stand_in=True, **{key: options.pop(key) for key in Way._fields if key in options})
     with Job(command, name, manager=manager, way=way, **options) as job:
         try:
-            with _Never("the configured handlers can't be used", job.problems, Exception):
+            what = "the configured handlers can't be used"
+            with _Never(what, job.problems, but=KeyboardInterrupt), Limit(_LOADING, "not ready"):
                 _load(manager, config)
             gc.enable()
             if flush_timeout is not None:
@@ -58,13 +65,14 @@ def run(
             return _leave(Ending(None, signal.SIGINT))
         if ending.error and not (ending.skipped and way.quiet):
             say(ending.error)
-        sent = f"the event {job.event.name} may not have been sent"
-        with _Never(sent, job.problems, Exception, KeyboardInterrupt):
+        what = f"the event {job.event.name} may not have been sent"
+        with _Never(what, job.problems), _limit_of_sending(manager, flush_timeout):
             _send(job, manager, insist=require_delivery)
     code = _leave(ending)
     code = code or (_undelivered(job) if require_delivery else 0)
     if not manager.handlers:
         _exit(code)
+    exit_within(_LEAVING, code)
     return code
 
 
@@ -92,6 +100,18 @@ def _send(job: Job, manager: EventManager, *, insist: bool) -> None:
     manager._close_all(wait=False)
 
 
+def _limit_of_sending(manager: EventManager, timeout: float | None) -> Limit:
+    """Bounds a spool, and handlers that are called directly: they have only their own time-outs."""
+    from e3_event._retry import DEADLINE
+
+    deadline = max([DEADLINE, *(named.deadline for named in manager._setup.named.values())])
+    if manager._setup.front:  # which bounds what is delivered from it
+        deadline += timeout or 0.0
+    else:
+        deadline = timeout or deadline
+    return Limit(deadline, "no answer", max(1, len(manager.handlers)))
+
+
 def _undelivered(job: Job) -> int:
     """Tell of those that did not get the event; return 1 if there are any, or nobody is to get it."""
     behind = [one for one in job.report.outcomes if not one.in_front] if job.report else []
@@ -108,13 +128,13 @@ class _Never:
 
     :param what: what it means, for that line
     :param problems: that line is added here
-    :param caught: which exceptions
+    :param but: exceptions that go on; any other one can be of foreign code, which may even exit
     """
 
-    def __init__(self, what: str, problems: list[str], *caught: type[BaseException]) -> None:
+    def __init__(self, what: str, problems: list[str], *, but: type[BaseException] | tuple[()] = ()) -> None:
         self.what = what
         self.problems = problems
-        self.caught = caught
+        self.but = but
 
     def __enter__(self) -> None:
         pass
@@ -122,7 +142,7 @@ class _Never:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, self.caught):
+        if error is None or isinstance(error, self.but):
             return False
         self.problems.append(f"{self.what}: {describe(error)}")
         say(self.problems[-1])

@@ -170,9 +170,13 @@ class _Attempts:
 
     def _tree(self, process: Process) -> Tree:
         """The processes of a command: all below us if we are there for nothing else."""
+
+        def known() -> tuple[int, ...]:
+            return (process.pid,) if process.exit is None else ()
+
         if not self._way.stand_in:
-            return Tree(process.pid, lambda: process.helpers)
-        return Tree(os.getpid(), lambda: (os.getpid(), self._signals.witness, *process.helpers))
+            return Tree(process.pid, lambda: process.helpers, known)
+        return Tree(os.getpid(), lambda: (os.getpid(), self._signals.witness, *process.helpers), known)
 
     def _tell(self, text: str) -> None:
         """Say something between two attempts, and in the log."""

@@ -34,7 +34,8 @@ class Signals:
     Signals that were ignored before (`nohup`) stay so, for the command too; but for SIGCHLD, as the kernel
     then forgets how the command ended. Outside of the main thread it does nothing.
 
-    :param all_of_them: collect every other signal that can be for the command as well, and SIGCHLD
+    :param all_of_them: collect every other signal that can be for the command as well, and SIGCHLD, which is
+        not what it was before afterwards
     :param reads_terminal: but not SIGTTIN, as this process will read a terminal: it has to stop it at once
     :ivar fd: is readable when some came; -1 outside of the main thread
     :ivar ending: how many came that are meant to end a process
@@ -44,6 +45,7 @@ class Signals:
         self.fd = self._writing = self._waking = -1
         self.ending = 0
         own = _OWN | {signal.SIGTTIN} if reads_terminal else _OWN
+        self._all_of_them = all_of_them
         self._wanted = signal.valid_signals() - own if all_of_them else ENDING
         self._before: dict[int, object] = {}
         self._left: list[int] = []
@@ -72,6 +74,8 @@ class Signals:
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def __exit__(self, *_: object) -> None:
+        if self._all_of_them:  # where another thread is about to take one, Python would complain of a race
+            self._before.pop(signal.SIGCHLD, None)
         for number, before in self._before.items():
             signal.signal(number, before)  # type: ignore[arg-type]  # what signal.signal gave
         if self.fd >= 0:

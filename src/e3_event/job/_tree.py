@@ -31,11 +31,18 @@ class Tree:
 
     :param root: its number; nobody has waited for it before they are looked for the first time
     :param spared: returns the numbers of those that don't count, though what is below them does
+    :param known: returns the numbers of those that are known to run, where there is no /proc to ask
     """
 
-    def __init__(self, root: int, spared: Callable[[], Collection[int]] = tuple) -> None:
+    def __init__(
+        self,
+        root: int,
+        spared: Callable[[], Collection[int]] = tuple,
+        known: Callable[[], Collection[int]] = tuple,
+    ) -> None:
         self._root = root
         self._spared = spared
+        self._surely = known
         self._known: dict[int, bytes] | None = None
 
     def tell(self, *numbers: int) -> None:
@@ -63,6 +70,8 @@ class Tree:
 
     def _find(self) -> list[int]:
         running = _processes()
+        if not running:
+            return list(self._surely())
         if self._known is None:
             self._known = {self._root: running[self._root][1]} if self._root in running else {}
         children: dict[int, list[int]] = {}

@@ -96,8 +96,10 @@ class _Heart:
         with self.lock:
             self.runs[run._path] = run
             if self._thread is None:
-                self._thread = threading.Thread(target=self._beat, name="e3-event heartbeat", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._beat, name="e3-event heartbeat", daemon=True)
+                with contextlib.suppress(RuntimeError):  # no thread is to be had: the lock says that it lives
+                    thread.start()
+                    self._thread = thread
 
     def _beat(self) -> None:
         while True:
