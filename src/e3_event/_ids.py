@@ -6,6 +6,10 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: After so many ids the generator is worth its loading.
 _FEW = 10
 _count = 0
@@ -26,12 +30,17 @@ def _uuid7() -> object:
     _count += 1
     if _count <= _FEW and "uuid_utils" not in sys.modules:
         return _first(time.time_ns(), os.urandom(8))
+    _uuid7 = load()
+    return _uuid7()
+
+
+def load() -> Callable[[], object]:
+    """Load the generator."""
     try:
         from uuid import uuid7  # type: ignore[attr-defined,unused-ignore]  # Python 3.14
     except ImportError:
         from uuid_utils import uuid7
-    _uuid7 = uuid7
-    return uuid7()
+    return uuid7  # type: ignore[no-any-return,unused-ignore]
 
 
 def _first(now: int, random: bytes) -> str:

@@ -28,6 +28,8 @@ _SKIPPED = 75
 _PATIENCE = 2.0
 #: Seconds that the configuration and what it names may take before the command starts without it.
 _LOADING = 30.0
+#: Seconds that a spool may take without handlers behind it.
+_DEADLINE = 300.0
 #: Seconds after which this process leaves threads alone that do not end.
 _LEAVING = 10.0
 
@@ -102,6 +104,8 @@ def _send(job: Job, manager: EventManager, *, insist: bool) -> None:
 
 def _limit_of_sending(manager: EventManager, timeout: float | None) -> Limit:
     """Bounds a spool, and handlers that are called directly: they have only their own time-outs."""
+    if not manager.handlers:
+        return Limit(_DEADLINE, "no answer")
     from e3_event._retry import DEADLINE
 
     deadline = max([DEADLINE, *(named.deadline for named in manager._setup.named.values())])

@@ -14,6 +14,7 @@ from e3_event._errors import SpoolError, SpoolFullError
 from e3_event._handler import EventHandler
 from e3_event._ids import unique_id
 
+from . import _late  # noqa: F401
 from ._blobs import Blobs, Capture
 from ._commit import GroupCommit
 from ._database import PATIENCE, Database
