@@ -481,3 +481,19 @@ def test_the_package_logs_as_documented() -> None:
     import e3_event
 
     assert e3_event.logger is logging.getLogger("e3.event")
+
+
+def test_ids_sort_by_time_also_where_the_generator_takes_over() -> None:
+    code = (
+        "import importlib, sys, e3_event._ids as ids\n"
+        "made = ids.load()\n"
+        "generator = sys.modules.get('uuid_utils')\n"
+        "for _ in range(500):\n"
+        "    sys.modules.pop('uuid_utils', None)\n"
+        "    importlib.reload(ids)\n"
+        "    made = [ids.unique_id() for _ in range(10)]\n"
+        "    sys.modules['uuid_utils'] = generator\n"
+        "    made += [ids.unique_id() for _ in range(10)]\n"
+        "    assert made == sorted(made), made\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #: After so many ids the generator is worth its loading.
 _FEW = 10
 _count = 0
+_last = 0  # the millisecond of the last one that was made without it
 
 
 def unique_id() -> str:
@@ -30,8 +31,13 @@ def _uuid7() -> object:
     _count += 1
     if _count <= _FEW and "uuid_utils" not in sys.modules:
         return _first(time.time_ns(), os.urandom(8))
-    _uuid7 = load()
-    return _uuid7()
+    made = load()
+    for _ in range(10):  # within a millisecond its ids don't sort behind ours; not for ever: clocks are set
+        if time.time_ns() // 1_000_000 > _last:
+            break
+        time.sleep(0.0002)
+    _uuid7 = made
+    return made()
 
 
 def load() -> Callable[[], object]:
@@ -49,7 +55,9 @@ def _first(now: int, random: bytes) -> str:
     :param now: nanoseconds since the epoch
     :param random: 8 bytes
     """
+    global _last
     milliseconds, rest = divmod(now, 1_000_000)
+    _last = milliseconds
     fraction = (rest << 12) // 1_000_000  # RFC 9562, section 6.2, method 3
     last = 0b10 << 62 | int.from_bytes(random, "big") >> 2
     text = f"{milliseconds:012x}7{fraction:03x}{last:016x}"

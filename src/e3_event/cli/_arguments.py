@@ -141,7 +141,7 @@ ATTACH = Option(
 FLUSH_TIMEOUT = Option(
     ("--flush-timeout",),
     "flush_timeout",
-    "Deliver from the spool for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
+    "Deliver for so long at most, such as 10s; 0: leave that to others.  [default: 2s]",
     metavar="DURATION",
     take=take_duration_or_0,
 )
