@@ -48,7 +48,7 @@ smtp_servers = "smtp://127.0.0.1:{port}?starttls=never"
 
 
 class Home:
-    """A user, who has a spool and the configuration that is given, and nothing else.
+    """A user, who has a spool and the configuration that is given, if one is, and nothing else.
 
     :ivar env: the environment of this user's commands
     """
@@ -57,9 +57,10 @@ class Home:
         self._state = os.path.join(setting.folder, "state")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("E3_EVENT_")}
         self.env |= {"HOME": setting.folder, "XDG_STATE_HOME": self._state, "XDG_CONFIG_HOME": setting.folder}
-        os.makedirs(os.path.join(setting.folder, "e3-event"))
-        with open(os.path.join(setting.folder, "e3-event", "config.toml"), "w") as file:
-            file.write(config)
+        if config:
+            os.makedirs(os.path.join(setting.folder, "e3-event"))
+            with open(os.path.join(setting.folder, "e3-event", "config.toml"), "w") as file:
+                file.write(config)
         self.renew()
 
     def renew(self) -> None:
