@@ -15,6 +15,7 @@ from hypothesis import settings
 from e3_event import EventManager
 from e3_event._family import _inside
 from e3_event.job._ci import SYSTEMS
+from e3_event.testing import Recorder
 
 settings.register_profile("untimed", deadline=None)  # a slow machine is no failure
 settings.load_profile("untimed")
@@ -79,3 +80,17 @@ def untouched_loggers() -> Iterator[None]:
             handler.close()
         for filter_ in list(logger.filters):
             logger.removeFilter(filter_)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """A handler that keeps what it is given."""
+    return Recorder()
+
+
+@pytest.fixture
+def manager(recorder: Recorder) -> EventManager:
+    """A manager with that handler alone."""
+    manager = EventManager()
+    manager.handlers["it"] = recorder
+    return manager

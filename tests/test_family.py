@@ -99,18 +99,6 @@ TREE = {
 }
 
 
-@pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-def manager(recorder: Recorder) -> EventManager:
-    manager = EventManager()
-    manager.handlers["it"] = recorder
-    return manager
-
-
 def leaf(manager: EventManager, name: str) -> None:
     with manager.record(name):
         pass

@@ -23,18 +23,6 @@ from e3_event.testing import Recorder
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-def manager(recorder: Recorder) -> EventManager:
-    manager = EventManager()
-    manager.handlers["it"] = recorder
-    return manager
-
-
-@pytest.fixture
 def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This user keeps events out of the spool."""
     (tmp_path / "direct.toml").write_text(DIRECT)

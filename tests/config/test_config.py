@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,16 @@ def test_a_file_with_handlers_goes_before_the_variable_for_a_relay(
     assert [subscriber.name for subscriber in load_subscribers()[0]] == ["archive"]
     own_file.write_text("[spool]\n")
     assert [subscriber.name for subscriber in load_subscribers()[0]] == ["file"]
+
+
+def test_what_the_file_says_of_redaction_counts_also_where_a_handler_exits(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("E3_EVENT_HANDLERS", "file=/nowhere")
+    monkeypatch.setattr("e3_event.handler.file.FileHandler.decode_config", lambda _config: sys.exit(9))
+    manager = EventManager()
+    with pytest.raises(SystemExit):
+        configure(manager, str(write('redact.scope = "all"\n')), tell=lambda *_: None)
+    assert manager._setup.redact
+    assert manager._setup.redact.scope == "all"
+    assert manager._setup.front

@@ -18,11 +18,6 @@ from e3_event.testing import Recorder
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
 def manager(recorder: Recorder) -> EventManager:
     manager = EventManager()
     manager.handlers["recorder"] = recorder

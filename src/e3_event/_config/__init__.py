@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CONFIG_VAR = "E3_EVENT_CONFIG"
 #: The configuration file of the machine, for users that have none.
 SYSTEM_FILE = "/etc/e3-event/config.toml"
+#: Seconds that those for whose end somebody waits wait for a locked spool; the next one puts their event.
+PATIENCE = 2.0
 
 
 def set_up(manager: EventManager) -> None:
@@ -38,7 +40,11 @@ def set_up(manager: EventManager) -> None:
 
 
 def configure(
-    manager: EventManager, file: str | None = None, tell: Callable[..., object] | None = None
+    manager: EventManager,
+    file: str | None = None,
+    tell: Callable[..., object] | None = None,
+    *,
+    patience: float | None = None,
 ) -> str:
     """Give *manager* the spool that stands in front of its handlers and, if it has none, the configured ones.
 
@@ -47,6 +53,7 @@ def configure(
 
     :param file: the configuration file, as for `find_config`
     :param tell: takes a format and what is wrong; without it that is raised
+    :param patience: seconds to wait for another process that keeps that spool locked, if not as long as usual
     :return: where the handlers come from, as of `load_handlers`
     :raises EventError: the configuration is wrong, and nothing was added; says what would be right. Or (if
         nothing takes it) the spool that it names can't be used
@@ -56,6 +63,7 @@ def configure(
     config, source = None, ""
     try:
         config = read_config(file)
+        setup.redact = config.redact if config else None
     except EventError as error:
         problems.append(error)
     try:
@@ -65,12 +73,12 @@ def configure(
         setup.complete = handlers_source(file) != HANDLERS_VAR
     except BaseException:  # foreign code, which may even exit; events are kept all the same
         setup.complete = handlers_source(file) != HANDLERS_VAR
-        setup.front = _front(manager, config, is_variable=False, must_open=False)
+        setup.front = _front(manager, config, is_variable=False, must_open=False, patience=patience)
         raise
     if problems and tell is None:
         raise problems[0]
-    setup.redact = config.redact if config else None
-    setup.front = _front(manager, config, is_variable=source == HANDLERS_VAR, must_open=tell is None)
+    is_variable = source == HANDLERS_VAR
+    setup.front = _front(manager, config, is_variable=is_variable, must_open=tell is None, patience=patience)
     if tell is not None:
         for problem in problems:
             tell("%s; %s", str(problem).strip(), _where_events_go(manager))
@@ -116,12 +124,18 @@ def _add_handlers(manager: EventManager, config: Config | None) -> str:
 
 
 def _front(
-    manager: EventManager, config: Config | None, *, is_variable: bool, must_open: bool
+    manager: EventManager,
+    config: Config | None,
+    *,
+    is_variable: bool,
+    must_open: bool,
+    patience: float | None,
 ) -> tuple[str, EventHandler] | None:
     """The spool in front of the handlers; `None`: there is none, or it is one of them.
 
     :param is_variable: whether the handlers are of `E3_EVENT_HANDLERS`
     :param must_open: whether one that is named has to be usable
+    :param patience: as for `configure`
     """
     from ._place import SpoolConfig, opened, spool_handler, take_settings
 
@@ -141,6 +155,8 @@ def _front(
         logger.warning("%s; they go directly to their handlers", str(error).strip())
         manager._setup.problems.append(str(error).strip())
         return None
+    if patience is not None:
+        handler.patience = patience
     if settings.path and must_open:
         opened(handler)
     return "spool", handler

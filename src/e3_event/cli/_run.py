@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import nullcontext
 
 from e3_event import EventManager
 from e3_event._redact import describe
@@ -15,6 +16,7 @@ from ._terminal import say, tell_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Any, NoReturn
 
@@ -24,12 +26,8 @@ if TYPE_CHECKING:
 _TIMED_OUT = 124
 #: What sysexits.h calls a temporary failure: another one runs.
 _SKIPPED = 75
-#: Seconds to wait for another process that keeps the spool locked; then the next one gets our event as well.
-_PATIENCE = 2.0
 #: Seconds that the configuration and what it names may take before the command starts without it.
 _LOADING = 30.0
-#: Seconds that a spool may take without handlers behind it.
-_DEADLINE = 300.0
 #: Seconds after which this process leaves threads alone that do not end.
 _LEAVING = 10.0
 
@@ -83,11 +81,9 @@ def _load(manager: EventManager, config: str | None) -> None:
     replace our files.
     """
     from e3_event import _report  # noqa: F401
-    from e3_event._config import configure
+    from e3_event._config import PATIENCE, configure
 
-    configure(manager, config, tell=lambda text, *values: say(text % values))
-    if manager._setup.front:
-        setattr(manager._setup.front[1], "patience", _PATIENCE)  # noqa: B010  not every one has it
+    configure(manager, config, tell=lambda text, *values: say(text % values), patience=PATIENCE)
     if manager._setup.front and manager.handlers:
         from e3_event import _flush  # noqa: F401
 
@@ -102,10 +98,10 @@ def _send(job: Job, manager: EventManager, *, insist: bool) -> None:
     manager._close_all(wait=False)
 
 
-def _limit_of_sending(manager: EventManager, timeout: float | None) -> Limit:
-    """Bounds a spool, and handlers that are called directly: they have only their own time-outs."""
+def _limit_of_sending(manager: EventManager, timeout: float | None) -> AbstractContextManager[None]:
+    """Bounds handlers, and the spool in front of them: called directly they have only their own time-outs."""
     if not manager.handlers:
-        return Limit(_DEADLINE, "no answer")
+        return nullcontext()
     from e3_event._retry import DEADLINE
 
     deadline = max([DEADLINE, *(named.deadline for named in manager._setup.named.values())])

@@ -11,7 +11,7 @@ import pytest
 
 from e3_event._attachment import attach_files
 from e3_event._attempt import Attempt
-from e3_event._config import configure
+from e3_event._config import PATIENCE, configure
 from e3_event._course import Course
 from e3_event._event import Event
 from e3_event._family import begin, end
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from e3_event._report import Report
 
-#: Seconds to wait for another process that keeps the spool locked.
-_PATIENCE = 2.0
-
 
 class SessionEvent:
     """Makes an event of a session and sends it. If this process is killed, the event comes all the same.
@@ -49,9 +46,7 @@ class SessionEvent:
         self, name: str, tests: str, arguments: Sequence[str], tell: Callable[[str], object]
     ) -> None:
         manager = EventManager()
-        configure(manager, tell=lambda text, *values: tell(text % values))
-        if manager._setup.front:
-            setattr(manager._setup.front[1], "patience", _PATIENCE)  # noqa: B010  not every one has it
+        configure(manager, tell=lambda text, *values: tell(text % values), patience=PATIENCE)
         self._event = event = Event(name)
         self._course = Course(manager, event)
         masking = self._course.masking
